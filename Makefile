@@ -1,0 +1,126 @@
+# Two commands matter: `make lab` to take the course, `make test` to prove that it works.
+# Works with GNU make 3.81 and later, the one that macOS has.
+
+# An interpreter for .venv, such as PYTHON=python3.12; empty: the first fitting one is found.
+PYTHON ?=
+# Where torch comes from, such as https://download.pytorch.org/whl/cpu; empty: pip's own index.
+TORCH_INDEX ?=
+# Passed on to JupyterLab, such as LAB_ARGS="--no-browser --port 8899".
+LAB_ARGS ?=
+# Passed on to pytest, such as TEST_ARGS="-k boxes -x".
+TEST_ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+EXTRAS := lab,training,dev
+FIRST_NOTEBOOK := notebooks/00_welcome.ipynb
+TESTS := --nbval -n 2 --dist loadscope tests notebooks
+
+# The stamp is named after what the environment was made from, so that a changed pin, or a folder
+# that was moved, counts as not ready. It is written last: what was interrupted has none.
+KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')
+READY := $(VENV)/.ready-$(KEY)
+
+# The newest Pythons are left out until torch has builds for them; PYTHON=... overrides.
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python)
+BOUNDS := (3, 11) <= sys.version_info[:2]$(if $(PYTHON),, <= (3, 14))
+
+.PHONY: help lab test setup lint notebooks links pins data benchmark clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make lab         set up, then open the course in JupyterLab"
+	@echo "make test        set up, then run the package's tests and every notebook"
+	@echo
+	@echo "make setup       only set up: create .venv and install the pinned packages"
+	@echo "make lint        check the Python code with ruff"
+	@echo "make notebooks   run every notebook and store its outputs"
+	@echo "make data        rebuild the data sets in data/"
+	@echo "make benchmark   measure import, answers, memory and notebooks"
+	@echo "make links       write the repository's address (pyproject.toml) into badges and links"
+	@echo "make pins        resolve constraints.txt anew (needs uv)"
+	@echo "make clean       remove .venv and caches"
+	@echo
+	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS; the Makefile's first lines say how."
+
+# An interpreter that no longer runs (Python was upgraded or removed) makes the stamp worthless.
+ifneq ($(shell $(PY) -c 'print("runs")' 2>/dev/null),runs)
+.PHONY: $(READY)
+endif
+
+setup: $(READY)
+
+$(READY):
+	@if $(PY) -c '' 2>/dev/null && ls $(VENV)/.ready-* >/dev/null 2>&1; then \
+	  echo "Bringing the environment in $(VENV) up to date."; \
+	  rm -f $(VENV)/.ready-*; \
+	else \
+	  for candidate in $(CANDIDATES); do \
+	    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(not $(BOUNDS))' 2>/dev/null; \
+	    then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "No Python from 3.11 to 3.14 with its venv module was found (tried: $(CANDIDATES));" \
+	         "install one, or name yours: make setup PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Creating the environment in $(VENV) with $$("$$found" --version)."; \
+	  "$$found" -m venv --clear $(VENV); \
+	fi
+	@if [ -z "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && [ ! -e /proc/driver/nvidia ]; then \
+	  echo "No NVIDIA GPU here. If pip now fetches gigabytes of CUDA packages, stop it and save them:"; \
+	  echo "  make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu"; \
+	fi
+	@echo "Installing torch."
+	@$(PIP) install --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") \
+	  "$$(grep '^torch==' constraints.txt)"
+	@echo "Installing the course and the rest of its pinned packages: some minutes the first time."
+	@$(PIP) install --quiet -c constraints.txt -e ".[$(EXTRAS)]"
+	@$(PIP) check
+	@touch $(READY)
+	@echo "The environment in $(VENV) is ready."
+
+lab: $(READY)
+	@echo "Opening $(FIRST_NOTEBOOK) in JupyterLab. To stop it: Ctrl-C, twice."
+	@HF_HUB_DISABLE_TELEMETRY=1 $(PY) -m jupyterlab $(FIRST_NOTEBOOK) \
+	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
+
+# Two workers share two cores, so each keeps to one thread.
+test: $(READY)
+	@echo "Running the package's tests, and every notebook against its stored outputs."
+	@HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 \
+	  $(PY) -m pytest $(TESTS) $(TEST_ARGS)
+
+lint: $(READY)
+	@echo "Checking the Python code and the notebooks' code with ruff."
+	@$(PY) -m ruff check .
+
+notebooks: $(READY)
+	@echo "Running every notebook from top to bottom and storing its outputs."
+	@HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 $(PY) -m tests.notebooks execute
+
+links: $(READY)
+	@echo "Writing the repository's address from pyproject.toml into every badge and link."
+	@$(PY) -m tests.links
+
+# torch pins its own CUDA packages, and on most machines there are none: they are left out.
+pins:
+	@echo "Resolving constraints.txt anew with uv, for every platform and Python from 3.11."
+	@uv pip compile --quiet --universal --python-version 3.11 --no-python-downloads --all-extras \
+	  --no-annotate --custom-compile-command "make pins" $(UV_ARGS) -o constraints.txt pyproject.toml
+	@grep -vE '^(cuda-|nvidia-|triton)' constraints.txt > constraints.tmp
+	@mv constraints.tmp constraints.txt
+
+data: $(READY)
+	@echo "Rebuilding the data sets in data/."
+	@$(PY) -m recipes.datasets
+
+benchmark: $(READY)
+	@echo "Measuring import, answers, memory and notebooks on this machine."
+	@$(PY) -m recipes.benchmark
+
+clean:
+	@echo "Removing .venv and caches."
+	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
