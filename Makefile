@@ -23,10 +23,10 @@ KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-'
 READY := $(VENV)/.ready-$(KEY)
 
 # The newest Pythons are left out until torch has builds for them; PYTHON=... overrides.
-CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python)
+CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.14 python)
 BOUNDS := (3, 11) <= sys.version_info[:2]$(if $(PYTHON),, <= (3, 14))
 
-.PHONY: help lab test setup lint notebooks links pins data benchmark clean
+.PHONY: help lab test setup wheels lint notebooks links pins data benchmark clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make test        set up, then run the package's tests and every notebook"
 	@echo
 	@echo "make setup       only set up: create .venv and install the pinned packages"
+	@echo "make wheels      collect every package in wheels/, for machines without a network"
 	@echo "make lint        check the Python code with ruff"
 	@echo "make notebooks   run every notebook and store its outputs"
 	@echo "make data        rebuild the data sets in data/"
@@ -61,7 +62,7 @@ $(READY):
 	    then found=$$candidate; break; fi; \
 	  done; \
 	  if [ -z "$$found" ]; then \
-	    echo "No Python from 3.11 to 3.14 with its venv module was found (tried: $(CANDIDATES));" \
+	    echo "No Python from 3.11 to 3.14 with its venv module was found (tried:" $(CANDIDATES)");" \
 	         "install one, or name yours: make setup PYTHON=/path/to/python3" >&2; \
 	    exit 1; \
 	  fi; \
@@ -91,6 +92,15 @@ test: $(READY)
 	@echo "Running the package's tests, and every notebook against its stored outputs."
 	@HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 \
 	  $(PY) -m pytest $(TESTS) $(TEST_ARGS)
+
+# hatchling and editables build the course's own package where there is no network to fetch them.
+wheels: $(READY)
+	@echo "Collecting every package of the environment in wheels/."
+	@$(PIP) download --quiet --dest wheels --no-deps \
+	  $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) download --quiet --dest wheels --find-links wheels -c constraints.txt \
+	  ".[$(EXTRAS)]" hatchling editables
+	@echo "On the others: PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels make lab"
 
 lint: $(READY)
 	@echo "Checking the Python code and the notebooks' code with ruff."
