@@ -1,0 +1,1 @@
+"""How pocket-llava was trained: `python -m recipes.pocket_llava.train`."""

@@ -1,0 +1,28 @@
+"""vlm_helpers: the thin package under the course "Vision Language Models, Hands On".
+
+Everything is imported when it is first used, so that `import vlm_helpers` costs nothing:
+torch and transformers come in with `load`, matplotlib with `figures`.
+"""
+
+import importlib
+
+_SUBMODULES = ("exercises", "figures", "loading", "scenes")
+_NAMES = {"load": "loading", "VLM": "loading"}
+
+__all__ = [*_SUBMODULES, *_NAMES, "__version__"]
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("vlm-helpers")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

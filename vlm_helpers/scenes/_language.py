@@ -1,0 +1,505 @@
+"""What can be said and asked about a scene: captions, questions with answers, conversations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vlm_helpers.scenes._random import Draws
+from vlm_helpers.scenes._scene import (
+    COLORS,
+    SHAPES,
+    UNSEEN_PAIRS,
+    WORDS,
+    Scene,
+    SceneObject,
+    Sign,
+)
+
+N_LOCATIONS = 64  # location tokens <loc_00> ... <loc_63>: 1/64 of the picture's side each
+NONE = "none"
+LETTERS = "ABCD"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about a scene.
+
+    Attributes:
+        skill: one of `SKILLS`.
+        text: the question, as it goes into the prompt.
+        answer: what is right: a word or two, yes/no, digits, a letter, or location tokens.
+        choices: the options of a multiple-choice question, in the order of their letters.
+    """
+
+    skill: str
+    text: str
+    answer: str
+    choices: tuple[str, ...] = ()
+
+
+def location_tokens(points) -> str:
+    """Points as text: "<loc_XX><loc_YY>" each, x before y.
+
+    Args:
+        points: (x, y) fractions of the picture, x right, y down; a box is its two corners.
+    """
+    return "".join(f"<loc_{_bin(value):02d}>" for point in points for value in point)
+
+
+def _bin(value: float) -> int:
+    return min(N_LOCATIONS - 1, max(0, int(value * N_LOCATIONS)))
+
+
+def _box_tokens(thing: SceneObject | Sign) -> str:
+    x0, y0, x1, y1 = thing.box
+    return location_tokens([(x0, y0), (x1, y1)])
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def caption(scene: Scene, style: str) -> str:
+    if style == "short":
+        parts = [f"a {thing.description}" for thing in scene.objects]
+        parts += ["a sign"] if scene.sign else []
+        text = _listed(parts)
+        return text[0].upper() + text[1:] + "."
+    if style == "detailed":
+        parts = [f"a {thing.description} {thing.place}" for thing in scene.objects]
+        text = _listed(parts)
+        text = text[0].upper() + text[1:] + "."
+        if scene.sign:
+            text += f" A sign {scene.sign.place} says {scene.sign.text}."
+        return text
+    if style == "grounded":
+        return ", ".join(f"a {thing.description} {_box_tokens(thing)}" for thing in scene.objects)
+    raise ValueError(f"style must be 'short', 'detailed' or 'grounded', not {style!r}.")
+
+
+# --- one function a skill: (scene, draws) -> Question, or None where the scene has none ---------
+
+
+def _spell(draws: Draws, text: str) -> str:
+    return text.replace("color", "colour") if draws.chance(0.5) else text
+
+
+def _caption(scene, draws, style="short"):
+    wordings = {
+        "short": ("Describe the picture.", "What is in the picture?", "What do you see?"),
+        "detailed": ("Describe the picture in detail.", "Give a detailed description."),
+        "grounded": ("Describe the picture with boxes.", "Name every object with its box."),
+    }
+    return draws.pick(wordings[style]), scene.caption(style)
+
+
+def _detailed_caption(scene, draws):
+    return _caption(scene, draws, "detailed")
+
+
+def _grounded_caption(scene, draws):
+    return _caption(scene, draws, "grounded")
+
+
+def _absent_name(scene: Scene, draws: Draws) -> str:
+    """A "colour shape" that is not there, often made of a colour and a shape that are."""
+    present = {(thing.shape, thing.color) for thing in scene.objects}
+    shapes = [thing.shape for thing in scene.objects] if draws.chance(0.6) else SHAPES
+    colors = [thing.color for thing in scene.objects] if draws.chance(0.6) else tuple(COLORS)
+    for _ in range(40):
+        pair = draws.pick(shapes), draws.pick(colors)
+        # "no" for a pair that training never shows would teach that the pair does not exist
+        if pair not in present and pair not in UNSEEN_PAIRS:
+            return f"{pair[1]} {pair[0]}"
+        shapes, colors = SHAPES, tuple(COLORS)
+    raise AssertionError("a scene cannot hold every pair")
+
+
+def _unique(scene: Scene, attribute: str) -> list[tuple[SceneObject, str]]:
+    """The objects that `attribute` alone, or their size and it, tell apart, with those words."""
+    found = []
+    for thing in scene.objects:
+        value = getattr(thing, attribute)
+        same = [other for other in scene.objects if getattr(other, attribute) == value]
+        if len(same) == 1:
+            found.append((thing, value))
+        elif sum(other.size == thing.size for other in same) == 1:
+            found.append((thing, f"{thing.size} {value}"))
+    return found
+
+
+def _color(scene, draws):
+    if draws.chance(0.06):
+        shape = draws.pick(SHAPES)
+        if all(thing.shape != shape for thing in scene.objects):
+            return _color_wording(draws, shape), NONE
+    candidates = _unique(scene, "shape")
+    if not candidates:
+        return None
+    thing, words = draws.pick(candidates)
+    return _color_wording(draws, words), thing.color
+
+
+def _color_wording(draws, words):
+    wordings = ("What color is the {}?", "What is the color of the {}?", "Name the {}'s color.")
+    return _spell(draws, draws.pick(wordings).format(words))
+
+
+def _shape(scene, draws):
+    if draws.chance(0.06):
+        color = draws.pick(tuple(COLORS))
+        if all(thing.color != color for thing in scene.objects):
+            return _shape_wording(draws, color), NONE
+    candidates = _unique(scene, "color")
+    if not candidates:
+        return None
+    thing, words = draws.pick(candidates)
+    return _shape_wording(draws, words), thing.shape
+
+
+def _shape_wording(draws, words):
+    wordings = ("What shape is the {} object?", "What is the {} thing?", "Name the {} shape.")
+    return draws.pick(wordings).format(words)
+
+
+def _size(scene, draws):
+    thing = draws.pick(scene.objects)
+    wordings = (
+        "What size is the {}?", "Is the {} small or large?", "How big is the {}?",
+    )  # fmt: skip
+    if draws.chance(0.06):
+        return draws.pick(wordings).format(_absent_name(scene, draws)), NONE
+    return draws.pick(wordings).format(thing.name), thing.size
+
+
+def _kinds(scene, draws, absent_share) -> tuple[str, list[SceneObject]]:
+    """A kind of object ("star", "red object", "object", "small star") and all of that kind."""
+    thing = draws.pick(scene.objects)
+    shape, color = thing.shape, thing.color
+    if draws.chance(absent_share):
+        shape, color = draws.pick(SHAPES), draws.pick(tuple(COLORS))
+    how = draws.weighted(("shape", "color", "any", "size"), (4, 4, 1.2, 1.2))
+    if how == "shape":
+        return shape, [o for o in scene.objects if o.shape == shape]
+    if how == "color":
+        return f"{color} object", [o for o in scene.objects if o.color == color]
+    if how == "size":
+        return f"{thing.size} object", [o for o in scene.objects if o.size == thing.size]
+    return "object", list(scene.objects)
+
+
+def _plural(kind: str) -> str:
+    return kind + "es" if kind.endswith("cross") else kind + "s"
+
+
+def _count(scene, draws):
+    kind, things = _kinds(scene, draws, 0.25)
+    wordings = ("How many {} are there?", "Count the {}.", "How many {} do you see?")
+    return draws.pick(wordings).format(_plural(kind)), str(len(things))
+
+
+def _exists(scene, draws):
+    there = draws.chance(0.5)
+    if draws.chance(0.3):  # a shape or a colour alone
+        attribute, values = draws.pick((("shape", SHAPES), ("color", tuple(COLORS))))
+        present = {getattr(thing, attribute) for thing in scene.objects}
+        value = draws.pick([v for v in values if (v in present) == there])
+        name = value if attribute == "shape" else f"{value} object"
+    else:
+        name = draws.pick(scene.objects).name if there else _absent_name(scene, draws)
+    article = "an" if name[0] in "aeiou" else "a"
+    wordings = ("Is there {} in the picture?", "Is there {}?", "Do you see {}?")
+    return draws.pick(wordings).format(f"{article} {name}"), "yes" if there else "no"
+
+
+def _side(a: SceneObject, b: SceneObject) -> str | None:
+    """On which side of b is a, where one of the four is clearly right."""
+    dx, dy = a.center[0] - b.center[0], a.center[1] - b.center[1]
+    if max(abs(dx), abs(dy)) < 0.12 or max(abs(dx), abs(dy)) < 1.5 * min(abs(dx), abs(dy)):
+        return None
+    if abs(dx) > abs(dy):
+        return "left" if dx < 0 else "right"
+    return "above" if dy < 0 else "below"
+
+
+def _related_pair(scene, draws):
+    pairs = [(a, b) for a in scene.objects for b in scene.objects if a is not b and _side(a, b)]
+    return draws.pick(pairs) if pairs else None
+
+
+def _relation(scene, draws):
+    pair = _related_pair(scene, draws)
+    if not pair:
+        return None
+    a, b = pair
+    wordings = (
+        "On which side of the {b} is the {a}?",
+        "Where is the {a}, seen from the {b}?",
+        "Where is the {a} relative to the {b}?",
+    )
+    return draws.pick(wordings).format(a=a.name, b=b.name), _side(a, b)
+
+
+SIDE_PHRASES = {
+    "left": "to the left of",
+    "right": "to the right of",
+    "above": "above",
+    "below": "below",
+}
+
+
+def _relation_yes_no(scene, draws):
+    pair = _related_pair(scene, draws)
+    if not pair:
+        return None
+    a, b = pair
+    true_side, there = _side(a, b), draws.chance(0.5)
+    opposite = _side(b, a)
+    others = [side for side in SIDE_PHRASES if side not in (true_side, opposite)]
+    asked = true_side if there else opposite if draws.chance(0.6) else draws.pick(others)
+    if asked in others:
+        # "above" is only plainly false where the two stand level, or the other way round
+        offset = b.center[1] - a.center[1] if asked in ("above", "below") else None
+        offset = b.center[0] - a.center[0] if offset is None else offset
+        if abs(offset) > 0.04:
+            asked = opposite
+    text = f"Is the {a.name} {SIDE_PHRASES[asked]} the {b.name}?"
+    return text, "yes" if asked == true_side else "no"
+
+
+def _compare(scene, draws):
+    if draws.chance(0.4):  # two numbers
+        kinds = draws.shuffled(sorted({thing.shape for thing in scene.objects}) + [SHAPES[0]])
+        if len(set(kinds)) < 2:
+            kinds = draws.shuffled([kinds[0], next(s for s in SHAPES if s != kinds[0])])
+        a, b = list(dict.fromkeys(kinds))[:2]
+        n_a, n_b = (sum(thing.shape == shape for thing in scene.objects) for shape in (a, b))
+        text = f"Are there more {_plural(a)} than {_plural(b)}?"
+        return text, "yes" if n_a > n_b else "no"
+    pairs = [(a, b) for a in scene.objects for b in scene.objects if a.size != b.size]
+    if not pairs:
+        return None
+    a, b = draws.pick(pairs)
+    if draws.chance(0.5):
+        word, sign = draws.pick((("larger", 1), ("smaller", -1)))
+        right = (a.radius - b.radius) * sign > 0
+        return f"Is the {a.name} {word} than the {b.name}?", "yes" if right else "no"
+    word, sign = draws.pick((("larger", 1), ("smaller", -1)))
+    answer = a if (a.radius - b.radius) * sign > 0 else b
+    return f"Which is {word}, the {a.name} or the {b.name}?", f"the {answer.name}"
+
+
+def _number(scene, draws):
+    has = scene.sign is not None and scene.sign.kind == "number"
+    if not has and not draws.chance(0.05):
+        return None
+    wordings = (
+        "What number is on the sign?", "Read the number.", "Which number do you see?",
+    )  # fmt: skip
+    return draws.pick(wordings), scene.sign.text if has else NONE
+
+
+def _word(scene, draws):
+    has = scene.sign is not None and scene.sign.kind == "word"
+    if not has and not draws.chance(0.05):
+        return None
+    wordings = ("What word is on the sign?", "Read the word.", "Which word do you see?")
+    return draws.pick(wordings), scene.sign.text if has else NONE
+
+
+def _one_object(scene, draws) -> tuple[str, SceneObject | None]:
+    """Words for one object, and the object; None where it is not there."""
+    if draws.chance(0.12):
+        return _absent_name(scene, draws), None
+    if draws.chance(0.3):
+        attribute = draws.pick(("shape", "color"))
+        alone = _unique(scene, attribute)
+        if alone:
+            thing, words = draws.pick(alone)
+            return words if attribute == "shape" else f"{words} object", thing
+    thing = draws.pick(scene.objects)
+    return thing.name, thing
+
+
+def _locate(scene, draws):
+    words, thing = _one_object(scene, draws)
+    if draws.chance(0.08):
+        words, thing = "sign", scene.sign
+    wordings = ("Locate the {}.", "Give the box of the {}.", "Find the {}.")
+    return draws.pick(wordings).format(words), _box_tokens(thing) if thing else NONE
+
+
+def _locate_all(scene, draws):
+    kind, things = _kinds(scene, draws, 0.1)
+    wordings = ("Locate all {}.", "Give the boxes of all {}.", "Find all {}.")
+    boxes = ", ".join(_box_tokens(thing) for thing in things)
+    return draws.pick(wordings).format(_plural(kind)), boxes or NONE
+
+
+def _point(scene, draws):
+    words, thing = _one_object(scene, draws)
+    wordings = ("Point to the {}.", "Point at the {}.")
+    answer = location_tokens([thing.center]) if thing else NONE
+    return draws.pick(wordings).format(words), answer
+
+
+def _outline(scene, draws):
+    words, thing = _one_object(scene, draws)
+    answer = location_tokens(thing.outline(fine=False)) if thing else NONE
+    return draws.pick(("Outline the {}.", "Trace the {}.")).format(words), answer
+
+
+def _region(scene, draws):
+    thing = draws.pick(scene.objects)
+    wordings = ("What is at {}?", "Name the object at {}.")
+    return draws.pick(wordings).format(_box_tokens(thing)), f"a {thing.description}"
+
+
+CHOICE_SKILLS = ("color", "shape", "size", "count", "relation", "number", "word")
+
+
+def _options(scene: Scene, draws: Draws, skill: str, answer: str) -> list[str]:
+    """Wrong answers of the right kind for a multiple-choice question."""
+    if skill == "number":
+        n, size = int(answer), len(answer)
+        near = [n + d for d in (1, -1, 10, -10, 100)] + [draws.below(10**size) for _ in range(4)]
+        pool = [str(value) for value in near if value >= 0]
+    else:
+        pool = {
+            "color": tuple(COLORS),
+            "shape": SHAPES,
+            "size": ("small", "large"),
+            "count": tuple("0123456"),
+            "relation": tuple(SIDE_PHRASES),
+            "word": WORDS,
+        }[skill]
+    return draws.shuffled(sorted(set(pool) - {answer}))
+
+
+def multiple_choice(question: str, choices, answer: str) -> Question:
+    """A lettered multiple-choice question in the form that pocket-llava was trained on.
+
+    Args:
+        question: what is asked.
+        choices: two to four options, in the order of their letters.
+        answer: the option that is right.
+    """
+    choices = tuple(choices)
+    if not 2 <= len(choices) <= len(LETTERS):
+        raise ValueError(f"A question takes 2 to {len(LETTERS)} choices, not {len(choices)}.")
+    if choices.count(answer) != 1:
+        raise ValueError(f"The answer {answer!r} must be exactly one of the choices {choices}.")
+    lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices)]
+    text = "\n".join([question, *lines, "Answer with the letter."])
+    return Question("choice", text, LETTERS[choices.index(answer)], choices)
+
+
+def _choice(scene, draws):
+    skills = [s for s in CHOICE_SKILLS if s not in ("number", "word")]
+    if scene.sign and draws.chance(0.5):
+        skills = [scene.sign.kind]
+    skill = draws.pick(skills)
+    asked = _MAKERS[skill](scene, draws)
+    if not asked or asked[1] == NONE:
+        return None
+    text, answer = asked
+    n = draws.weighted((4, 3, 2), (5, 2, 1))
+    wrong = _options(scene, draws, skill, answer)[: n - 1]
+    return multiple_choice(text, draws.shuffled([answer, *wrong]), answer)
+
+
+_MAKERS = {
+    "caption": _caption,
+    "detailed_caption": _detailed_caption,
+    "grounded_caption": _grounded_caption,
+    "color": _color,
+    "shape": _shape,
+    "size": _size,
+    "count": _count,
+    "exists": _exists,
+    "relation": _relation,
+    "relation_yes_no": _relation_yes_no,
+    "compare": _compare,
+    "number": _number,
+    "word": _word,
+    "locate": _locate,
+    "locate_all": _locate_all,
+    "point": _point,
+    "outline": _outline,
+    "region": _region,
+    "choice": _choice,
+}
+SKILLS = tuple(_MAKERS)
+
+
+def ask(scene: Scene, draws: Draws, skill: str) -> Question | None:
+    """One question of `skill`, or None where this draw finds none in the scene."""
+    made = _MAKERS[skill](scene, draws)
+    return made if made is None or isinstance(made, Question) else Question(skill, *made)
+
+
+def questions(scene: Scene, skills, per_skill: int, seed: int) -> list[Question]:
+    wanted = [skills] if isinstance(skills, str) else list(skills or SKILLS)
+    for skill in wanted:
+        if skill not in _MAKERS:
+            raise ValueError(f"There is no skill {skill!r}; the skills are {', '.join(SKILLS)}.")
+    found = []
+    for skill in wanted:
+        draws = Draws(f"{scene.split}/{scene.seed}/questions/{seed}/{skill}")
+        different: dict[str, Question] = {}
+        for _ in range(4 * per_skill + 4):
+            question = ask(scene, draws, skill)
+            if question:
+                different.setdefault(question.text, question)
+            if len(different) == per_skill:
+                break
+        found += different.values()
+    return found
+
+
+# --- conversations --------------------------------------------------------------------------------
+
+Turns = list[tuple[str, str]]
+
+
+def follow_ups(scene: Scene, draws: Draws, turns: int) -> Turns:
+    """Turns about one object, where only the first names it."""
+    thing = draws.pick(scene.objects)
+    box = _box_tokens(thing)
+    first = [(f"Is there a {thing.name} in the picture?", "yes"), (f"Locate the {thing.name}.", box)]
+    later = [
+        ("What size is it?", thing.size),
+        ("Where is it?", thing.place),
+        ("Give its box.", box),
+        ("Point to it.", location_tokens([thing.center])),
+    ]
+    alone = _unique(scene, "shape")
+    if any(other is thing for other, _ in alone):
+        words = next(words for other, words in alone if other is thing)
+        first.append((f"Locate the {words}.", box))
+        later.append((_spell(draws, "What color is it?"), thing.color))
+    opening = draws.pick(first)
+    later = [turn for turn in later if turn[1] != opening[1]]
+    return [opening, *draws.shuffled(later)[: turns - 1]]
+
+
+def conversation(scene: Scene, turns: int, skills, seed: int) -> Turns:
+    draws = Draws(f"{scene.split}/{scene.seed}/conversation/{seed}")
+    if skills is None and turns > 1 and draws.chance(0.5):
+        return follow_ups(scene, draws, min(turns, 5))
+    asked = questions(scene, skills, max(1, turns), seed)
+    return [(question.text, question.answer) for question in draws.shuffled(asked)[:turns]]
+
+
+def to_messages(turns: Turns) -> list[dict]:
+    """Question-answer pairs as standard messages; the picture stands in the first one.
+
+    Args:
+        turns: (question, answer) pairs.
+    """
+    messages = []
+    for number, (question, answer) in enumerate(turns):
+        picture = [{"type": "image"}] if number == 0 else []
+        messages.append({"role": "user", "content": [*picture, {"type": "text", "text": question}]})
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+    return messages

@@ -1,0 +1,286 @@
+"""What a scene is made of, and how one is drawn at random from a seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vlm_helpers.scenes._random import Draws
+from vlm_helpers.scenes._shapes import outline
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Box = tuple[float, float, float, float]
+
+SHAPES = ("circle", "square", "triangle", "star", "diamond", "cross", "heart")
+HELD_OUT_SHAPES = ("moon",)  # never in a split: a new thing to teach a trained model
+COLORS = {
+    "red": (214, 39, 40),
+    "orange": (250, 140, 20),
+    "yellow": (250, 218, 40),
+    "green": (44, 150, 60),
+    "blue": (38, 96, 208),
+    "purple": (128, 62, 168),
+    "pink": (246, 140, 190),
+    "black": (38, 38, 42),
+}
+SIZES = {"small": (29, 37), "large": (54, 68)}  # radius, in pixels of a picture 384 wide
+WORDS = (
+    "bakery bank beach bike boat book bread bus cafe cake camp cheese cinema coffee east exit farm "
+    "ferry fish food garden gate gym hotel lake left library lift market milk museum music north "
+    "office open park pizza police pool post quiet rent right river school shop slow south station "
+    "stop street taxi tea tickets toilet toys train water west zoo"
+).split()
+MAX_OBJECTS = 6
+PICTURE_SIZE = 384  # side of a picture, in pixels
+
+# One pair per shape and no colour twice: together they show a model every colour and every
+# shape in other company, and never these seven.
+UNSEEN_PAIRS = tuple(zip(SHAPES, ("blue", "pink", "red", "orange", "black", "green", "yellow")))
+SPLITS = ("train", "validation", "test", "unseen_pairs")
+
+PLACES = (
+    ("at the top left", "at the top", "at the top right"),
+    ("on the left", "in the middle", "on the right"),
+    ("at the bottom left", "at the bottom", "at the bottom right"),
+)
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One coloured shape. Lengths are fractions of the picture, x to the right, y down.
+
+    Attributes:
+        shape: one of `SHAPES` (or of `HELD_OUT_SHAPES`).
+        color: one of `COLORS`.
+        size: "small" or "large".
+        center: (x, y).
+        radius: half its nominal extent.
+    """
+
+    shape: str
+    color: str
+    size: str
+    center: tuple[float, float]
+    radius: float
+
+    @property
+    def name(self) -> str:
+        """Colour and shape, such as "red star": no scene holds the same name twice."""
+        return f"{self.color} {self.shape}"
+
+    @property
+    def description(self) -> str:
+        """Size, colour and shape, such as "small red star"."""
+        return f"{self.size} {self.color} {self.shape}"
+
+    @property
+    def place(self) -> str:
+        """Where it is on a 3 × 3 grid, such as "at the top left"."""
+        column, row = (min(2, int(3 * c)) for c in self.center)
+        return PLACES[row][column]
+
+    def outline(self, fine: bool = True) -> list[tuple[float, float]]:
+        """Its polygon, as (x, y) fractions; at most 12 points unless `fine`."""
+        (cx, cy), r = self.center, self.radius
+        return [(cx + r * x, cy + r * y) for x, y in outline(self.shape, fine)]
+
+    @cached_property
+    def box(self) -> Box:
+        """(x0, y0, x1, y1), the tightest box around the outline."""
+        xs, ys = zip(*self.outline())
+        return min(xs), min(ys), max(xs), max(ys)
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A cream-coloured sign with a number or a word on it; `box` as in `SceneObject`."""
+
+    text: str
+    box: Box
+
+    @property
+    def kind(self) -> str:
+        return "number" if self.text.isdigit() else "word"
+
+    @property
+    def place(self) -> str:
+        x0, y0, x1, y1 = self.box
+        column, row = (min(2, int(3 * c)) for c in ((x0 + x1) / 2, (y0 + y1) / 2))
+        return PLACES[row][column]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture and everything that is true of it. Made by `sample`.
+
+    Attributes:
+        seed, split: what it was made from.
+        objects: the shapes, from left to right.
+        sign: the sign, or None.
+        background: three corner colours and the strength of the pattern on them.
+    """
+
+    seed: int
+    split: str
+    objects: tuple[SceneObject, ...]
+    sign: Sign | None
+    background: tuple = field(repr=False)
+
+    @cached_property
+    def image(self) -> Image:
+        """The picture: RGB, 384 × 384 pixels, antialiased."""
+        return self.render()
+
+    def render(self, size: int = PICTURE_SIZE, supersample: int = 2) -> Image:
+        """The picture, `size` pixels wide and high, drawn `supersample` times larger first."""
+        from vlm_helpers.scenes._drawing import render
+
+        return render(self, size, supersample)
+
+    def caption(self, style: str = "short") -> str:
+        """What is in the picture, in a sentence or two.
+
+        Args:
+            style: "short" names the objects from left to right, "detailed" says where each one
+                is and what the sign says, "grounded" gives each one's box in location tokens.
+        """
+        from vlm_helpers.scenes._language import caption
+
+        return caption(self, style)
+
+    def questions(self, skills=None, per_skill: int = 1, seed: int = 0) -> list:
+        """Questions about this picture with their answers.
+
+        Args:
+            skills: which of `SKILLS`, all by default. A skill that this scene has no question
+                for (a relation needs two objects) is left out of the result.
+            per_skill: how many of each; the same question never comes twice.
+            seed: other seeds give other questions.
+        Returns:
+            A list of `Question(skill, text, answer, choices)`.
+        """
+        from vlm_helpers.scenes._language import questions
+
+        return questions(self, skills, per_skill, seed)
+
+    def messages(self, turns: int = 1, skills=None, seed: int = 0) -> dict:
+        """A training row: a conversation of `turns` questions and answers about this picture.
+
+        Returns:
+            {"messages": [...], "images": [PIL image]} in the form that `datasets` and TRL take
+            (the schema of HuggingFaceH4/llava-instruct-mix-vsft).
+        """
+        from vlm_helpers.scenes._language import conversation, to_messages
+
+        talk = conversation(self, turns, skills, seed)
+        return {"messages": to_messages(talk), "images": [self.image]}
+
+
+def sample(
+    seed: int,
+    split: str = "train",
+    *,
+    n_objects: int | None = None,
+    sign: bool | str | None = None,
+    shapes: tuple[str, ...] | None = None,
+) -> Scene:
+    """The scene that belongs to `seed` in `split`: always the same one.
+
+    Args:
+        seed: a whole number.
+        split: one of `SPLITS`. The same seed gives unrelated scenes in two splits. Only
+            "unseen_pairs" holds the colour-shape pairs of `UNSEEN_PAIRS`.
+        n_objects: how many shapes, 1 to 6; by default the seed decides.
+        sign: True or False for with or without one, or the text to put on it; by default the
+            seed decides (45% have one).
+        shapes: the shapes to draw from, by default `SHAPES`.
+    Raises:
+        ValueError: for a split, a number or a shape that does not exist.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed must be a whole number, not {seed!r}.")
+    if split not in SPLITS:
+        raise ValueError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
+    if n_objects is not None and not 1 <= n_objects <= MAX_OBJECTS:
+        raise ValueError(f"n_objects must be from 1 to {MAX_OBJECTS}, not {n_objects!r}.")
+    for shape in shapes or ():
+        if shape not in SHAPES + HELD_OUT_SHAPES:
+            known = ", ".join(SHAPES + HELD_OUT_SHAPES)
+            raise ValueError(f"There is no shape {shape!r}; the shapes are {known}.")
+    draws = Draws(f"{split}/{seed}")
+    wanted = n_objects or draws.weighted((1, 2, 3, 4, 5, 6), (2, 4, 4, 3, 2, 1.5))
+    the_sign = _draw_sign(draws, sign)
+    objects = _draw_objects(draws, wanted, split, shapes or SHAPES, the_sign)
+    objects.sort(key=lambda thing: thing.center[0])
+    return Scene(seed, split, tuple(objects), the_sign, _draw_background(draws))
+
+
+def _draw_sign(draws: Draws, sign: bool | str | None) -> Sign | None:
+    with_sign, kind = draws.chance(0.45), draws.chance(0.5)
+    text = str(draws.below(10 ** (1 + draws.below(3)))) if kind else draws.pick(WORDS)
+    x, y = draws.uniform(0, 1), draws.uniform(0, 1)
+    if isinstance(sign, str):
+        text, with_sign = sign.strip().lower(), True
+        if not (text.isascii() and text.isalnum() and len(text) <= 10):
+            raise ValueError(f"A sign takes 1 to 10 letters or digits, not {sign!r}.")
+    elif sign is not None:
+        with_sign = bool(sign)
+    if not with_sign:
+        return None
+    from vlm_helpers.scenes._drawing import sign_size
+
+    width, height = (side / PICTURE_SIZE for side in sign_size(text))
+    x0, y0 = 0.02 + x * (0.96 - width), 0.02 + y * (0.96 - height)
+    return Sign(text, (x0, y0, x0 + width, y0 + height))
+
+
+def _draw_objects(draws, wanted, split, shapes, sign) -> list[SceneObject]:
+    # A favourite colour or shape makes counts above one, and the pairs of objects that share
+    # one attribute, as common as they need to be to be learnt.
+    favourite_shape = draws.pick(shapes) if draws.chance(0.3) else None
+    favourite_color = draws.pick(tuple(COLORS)) if draws.chance(0.3) else None
+    large_share = 0.5 if wanted <= 3 else 0.3
+    objects: list[SceneObject] = []
+    names = set()
+    for attempt in range(400):
+        if len(objects) == wanted:
+            break
+        shape, color = draws.pick(shapes), draws.pick(tuple(COLORS))
+        if favourite_shape and draws.chance(0.6):
+            shape = favourite_shape
+        if favourite_color and draws.chance(0.6):
+            color = favourite_color
+        if split == "unseen_pairs" and (not objects or draws.chance(0.4)):
+            shape, color = draws.pick(UNSEEN_PAIRS)
+        size = "large" if draws.chance(large_share) and attempt < 200 else "small"
+        radius = draws.uniform(*SIZES[size]) / PICTURE_SIZE
+        reach = 1.08 * radius + 0.01
+        center = (draws.uniform(reach, 1 - reach), draws.uniform(reach, 1 - reach))
+        unseen = (shape, color) in UNSEEN_PAIRS
+        if (shape, color) in names or (unseen and split != "unseen_pairs"):
+            continue
+        if sign and _distance_to_box(center, sign.box) < 1.05 * radius + 0.01:
+            continue
+        if any(math.dist(center, o.center) < 1.05 * (radius + o.radius) + 0.01 for o in objects):
+            continue
+        names.add((shape, color))
+        objects.append(SceneObject(shape, color, size, center, radius))
+    return objects
+
+
+def _distance_to_box(point, box: Box) -> float:
+    (x, y), (x0, y0, x1, y1) = point, box
+    return math.hypot(max(x0 - x, 0, x - x1), max(y0 - y, 0, y - y1))
+
+
+def _draw_background(draws: Draws) -> tuple:
+    base = [draws.uniform(170, 245) for _ in range(3)]
+    grey = sum(base) / 3
+    mute = draws.uniform(0.2, 0.8)  # pale and greyish, so that every object stands out
+    base = [grey + (value - grey) * mute for value in base]
+    corners = [[value + draws.uniform(-22, 10) for value in base] for _ in range(3)]
+    return corners, draws.uniform(0, 7) * draws.chance(0.6), draws.uniform(0, math.pi)
