@@ -1,0 +1,147 @@
+"""Wrong answers that people give to the exercises, each with words that its check must say.
+
+`WRONG_ANSWERS[exercise name]` lists (answer, words). `test_exercises.py` gives each one to the
+check. A new exercise needs an entry here: without one its test fails.
+"""
+
+import torch
+
+
+def _loop(
+    choose=lambda logits: logits[0, -1].argmax(),
+    *,
+    cached=True,
+    picture="first",
+    ends=True,
+    extra_steps=0,
+    after=lambda new_ids, model, inputs: new_ids,
+):
+    """A greedy loop with faults to order.
+
+    `picture` is passed in the "first" step, in "every" step or "never"; `cached` passes the
+    newest token with the cache, else the whole text; `after` makes what is returned.
+    """
+
+    def greedy(model, inputs, max_new_tokens):
+        ids, cache, new_ids = inputs["input_ids"], None, []
+        for step in range(max_new_tokens + extra_steps):
+            sees = picture == "every" or (picture == "first" and step == 0)
+            pixels = {"pixel_values": inputs["pixel_values"]} if sees else {}
+            with torch.no_grad():
+                output = model(input_ids=ids, past_key_values=cache, use_cache=cached, **pixels)
+            new_ids.append(int(choose(output.logits)))
+            if ends and new_ids[-1] == model.generation_config.eos_token_id:
+                break
+            new = torch.tensor([new_ids[-1:]])
+            ids, cache = (new, output.past_key_values) if cached else (torch.cat([ids, new], 1), None)
+        return after(new_ids, model, inputs)
+
+    return greedy
+
+
+def _sampled(logits):
+    return torch.multinomial(logits[0, -1].softmax(dim=-1), 1)
+
+
+def _with_prompt(new_ids, model, inputs):
+    return torch.cat([inputs["input_ids"], torch.tensor([new_ids])], dim=1)
+
+
+def _without_end(new_ids, model, inputs):
+    return [i for i in new_ids if i != model.generation_config.eos_token_id]
+
+
+def newest_token_alone(model, inputs, max_new_tokens):
+    new_ids = [model(**inputs).logits[0, -1].argmax()]
+    while len(new_ids) < max_new_tokens:
+        new_ids.append(model(input_ids=new_ids[-1].view(1, 1)).logits[0, -1].argmax())
+    return torch.stack(new_ids)
+
+
+def same_prompt_every_time(model, inputs, max_new_tokens):
+    return [model(**inputs).logits[0, -1].argmax().item() for _ in range(max_new_tokens)]
+
+
+def argmax_over_batch(model, inputs, max_new_tokens):
+    return model(**inputs).logits[:, -1].argmax(dim=0)
+
+
+def argmax_over_positions(model, inputs, max_new_tokens):
+    return [model(**inputs).logits[0].argmax(dim=0) for _ in range(max_new_tokens)]
+
+
+def argmax_over_everything(model, inputs, max_new_tokens):
+    ids = inputs["input_ids"]
+    for _ in range(max_new_tokens):
+        next_id = model(input_ids=ids, pixel_values=inputs["pixel_values"]).logits.argmax()
+        ids = torch.cat([ids, next_id.view(1, 1)], dim=1)
+    return ids[:, inputs["input_ids"].shape[1] :]
+
+
+def item_of_many(model, inputs, max_new_tokens):
+    return [model(**inputs).logits.argmax(dim=-1).item()]
+
+
+def appends_without_batch(model, inputs, max_new_tokens):
+    next_id = model(**inputs).logits[:, -1].argmax(dim=-1)
+    return torch.cat([inputs["input_ids"], next_id], dim=1)
+
+
+def logits(model, inputs, max_new_tokens):
+    return model(**inputs).logits[0, -1]
+
+
+def whole_output(model, inputs, max_new_tokens):
+    return model(**inputs)
+
+
+def one_id(model, inputs, max_new_tokens):
+    return model(**inputs).logits[0, -1].argmax()
+
+
+def calls_generate(model, inputs, max_new_tokens):
+    return model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
+
+
+def breaks(model, inputs, max_new_tokens):
+    scores = model(**inputs).logits
+    return scores[0, 99_999]
+
+
+WRONG_ANSWERS = {
+    "inference.greedy_loop": [
+        ([1, 2, 3], "the function itself, not what it returns"),
+        ("greedy", "the function itself"),
+        (lambda model, inputs: [1], "must take the arguments `(model, inputs, max_new_tokens)`"),
+        (_loop(ends=False), "goes on after the end-of-sequence id"),
+        (_loop(after=_with_prompt), "starts with the prompt's own"),
+        (_loop(after=_without_end), "Only the last id is missing"),
+        (_loop(after=lambda new, *_: new[:2]), "stops after 2 ids"),
+        (_loop(after=lambda new, *_: []), "no ids at all"),
+        (_loop(after=lambda new, model, inputs: "a red star"), "returns text"),
+        (_loop(after=lambda new, model, inputs: ["a", "red"]), "returns text"),
+        (_loop(after=lambda new, model, inputs: {"ids": new}), "returns a dict"),
+        (_loop(after=lambda new, *_: torch.tensor(new).view(-1, 1, 1)), "[new tokens]"),
+        (_loop(extra_steps=1), "off by one"),
+        (_loop(extra_steps=-1), "off by one"),
+        (_loop(_sampled), "draws its tokens at random"),
+        (_loop(lambda logits: logits[0, 0].argmax()), "logits of the first position"),
+        (_loop(lambda logits: logits[0, -1].argmin()), "least probable"),
+        (_loop(picture="every"), "after the first step leave out `pixel_values`"),
+        (_loop(picture="never"), "never sees the picture"),
+        (_loop(cached=False), "every step needs the picture"),
+        (newest_token_alone, "sees the newest token alone"),
+        (same_prompt_every_time, "Every step sees the same prompt"),
+        (argmax_over_batch, "as many as the vocabulary has"),
+        (argmax_over_positions, "Each step should add one id"),
+        (argmax_over_everything, "`argmax()` without `dim`"),
+        (item_of_many, "more than one id where you expect one"),
+        (appends_without_batch, "`next_id[:, None]`"),
+        (logits, "such as logits or probabilities"),
+        (whole_output, "the model's output"),
+        (one_id, "returns one id"),
+        (calls_generate, "calls `model.generate`"),
+        (breaks, "raised IndexError: index 99999"),
+        (breaks, "`return scores[0, 99_999]`"),
+    ],
+}

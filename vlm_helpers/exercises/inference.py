@@ -1,0 +1,336 @@
+"""Exercises of notebook 02, inference."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from vlm_helpers.exercises._engine import Exercise, Wrong, call
+
+# --- inference.greedy_loop ------------------------------------------------------------------------
+
+
+def greedy(model, inputs, max_new_tokens):
+    end = model.generation_config.eos_token_id
+    step, cache, new_ids = dict(inputs), None, []
+    with torch.no_grad():
+        for _ in range(max_new_tokens):
+            output = model(**step, past_key_values=cache, use_cache=True)
+            next_id = output.logits[:, -1].argmax(dim=-1)  # [batch]
+            new_ids.append(next_id.item())
+            if next_id.item() == end:
+                break
+            # The cache remembers the prompt and the picture: only the new token goes in.
+            step, cache = {"input_ids": next_id[:, None]}, output.past_key_values
+    return torch.tensor(new_ids)  # [new tokens]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prompt, and what `generate` makes of it; `flat` divides the logits (see `_flattened`)."""
+
+    inputs: dict
+    max_new_tokens: int
+    expected: list[int]
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the check runs on: a model, its cases, and ids put into words."""
+
+    model: torch.nn.Module
+    cases: tuple[Case, ...]
+    decode: Callable[[list[int]], str]
+
+
+def bench(model, decode, prompts) -> Bench:
+    """Prepare a check of the greedy loop on any model that can `generate`.
+
+    Args:
+        model: a vision language model in evaluation mode.
+        decode: a function from ids to text.
+        prompts: pairs of (model inputs for one prompt, max_new_tokens). Some of the answers
+            should end by themselves, and some at the limit.
+    """
+    cases = []
+    for inputs, limit in prompts:
+        inputs = dict(inputs)
+        with torch.no_grad():
+            ids = model.generate(**_fresh(inputs), do_sample=False, max_new_tokens=limit)
+        cases.append(Case(inputs, limit, ids[0, inputs["input_ids"].shape[1] :].tolist()))
+    first = cases[0]
+    flat = Case(first.inputs, first.max_new_tokens, first.expected, flat=True)
+    return Bench(model, (*cases, flat), decode)
+
+
+@cache
+def _pocket_bench() -> Bench:
+    from vlm_helpers import loading, scenes
+
+    vlm = loading.load(loading.POCKET, device="cpu", dtype="float32")
+    prompts = []
+    for seed, question, limit in (
+        (0, "What is in the picture?", 40),  # ends by itself
+        (1, "What is in the picture?", 4),  # ends at the limit
+        (2, "How many objects are there?", 1),
+    ):
+        image = scenes.sample(seed, "test").image
+        prompts.append((vlm.inputs(image, question), limit))
+    return bench(vlm.model, vlm.processor.decode, prompts)
+
+
+def examine_greedy(answer, materials: Bench) -> None:
+    """Compare a greedy loop with `generate` on every case; the first difference is explained."""
+    model = copy.deepcopy(materials.model)  # whatever the answer does to it is gone afterwards
+    model.generate = _no_generate
+    for case in materials.cases:
+        with _flattened(model, case.flat):
+            got = _run(answer, model, case)
+            if got == case.expected:
+                continue
+            if case.flat or got != _run(answer, model, case):
+                raise Wrong(
+                    "With flatter probabilities, or on a second run, your loop answers "
+                    "differently: it draws its tokens at random. Greedy takes the most probable "
+                    "token every time, with `argmax`, however close the others come."
+                )
+            _explain(got, case, model, materials.decode)
+
+
+def _run(answer, model, case: Case) -> list[int]:
+    model.eval()
+    result = call(answer, model, _fresh(case.inputs), case.max_new_tokens, because=_BECAUSE)
+    return _as_ids(result, model.config.get_text_config().vocab_size)
+
+
+def _fresh(inputs: Mapping) -> dict:
+    """A copy, so that nothing done to it reaches the next run."""
+    return {name: value.clone() for name, value in inputs.items()}
+
+
+def _no_generate(*args, **kwargs):
+    raise Wrong("Your function calls `model.generate`: that is what it is meant to rebuild.")
+
+
+@contextlib.contextmanager
+def _flattened(model, on: bool) -> Iterator[None]:
+    """Divide a model's logits by 64: exact in binary, so `argmax` is the same, while the
+    probabilities are so even that a loop that samples gives itself away."""
+
+    def divide(module, args, output):
+        output.logits = output.logits / 64
+        return output
+
+    hook = model.register_forward_hook(divide) if on else None
+    try:
+        yield
+    finally:
+        if hook:
+            hook.remove()
+
+
+_AXIS = (
+    "`logits` is [batch, tokens, vocabulary]: take the last position, `logits[:, -1]`, and the "
+    "argmax over the vocabulary, `dim=-1`."
+)
+# What the usual errors mean here.
+_BECAUSE = {
+    r"[Ii]mage (features|tokens)": "Once you pass the cache, the picture is in it: after the first "
+    "step leave out `pixel_values` and give the new token alone.",
+    r"cannot be converted to Scalar|only one element tensors": "There is more than one id where "
+    f"you expect one. {_AXIS}",
+    r"index out of range": "An id is larger than the vocabulary: `argmax()` without `dim` numbers "
+    f"all positions × vocabulary through. {_AXIS}",
+    r"Sizes of tensors must match": "What you append must be [1, 1]: one new id for a batch of "
+    f"one. {_AXIS}",
+    r"Dimension out of range": _AXIS,
+    r"Tensors must have same number of dimensions": "The ids are [batch, tokens] and the new id "
+    "must be too: `next_id[:, None]` makes [batch] into [batch, 1].",
+}
+
+
+def _as_ids(result, vocabulary: int) -> list[int]:
+    """The ids in what a loop returned: a list, [tokens] or [1, tokens]; or `Wrong`."""
+    if isinstance(result, str) or (
+        isinstance(result, (list, tuple)) and any(isinstance(part, str) for part in result)
+    ):
+        raise Wrong("Your function returns text: return the ids, and leave decoding to the caller.")
+    if hasattr(result, "logits"):
+        raise Wrong("Your function returns the model's output: return the ids chosen from it.")
+    parts = list(result) if isinstance(result, (list, tuple)) else [result]
+    try:
+        parts = [torch.as_tensor(part) for part in parts]
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(
+            f"Your function returns a {type(result).__name__}: return the new ids, as a list of "
+            "numbers or a tensor [new tokens]."
+        ) from None
+    if len(parts) == 1 and parts[0].dim() > 0:  # one tensor, or a list of one
+        ids = parts[0]
+    elif any(part.numel() != 1 for part in parts):
+        shapes = ", ".join(str(list(part.shape)) for part in parts[:3])
+        raise Wrong(f"Each step should add one id, but yours have shapes {shapes}. {_AXIS}")
+    elif parts and parts[0].dim() == 0 and not isinstance(result, (list, tuple)):
+        raise Wrong("Your function returns one id: collect those of every step, return all.")
+    else:
+        ids = torch.stack([part.reshape(()) for part in parts]) if parts else torch.zeros(0).long()
+    if ids.is_floating_point():
+        raise Wrong(
+            f"Your function returns {ids.dtype} numbers of shape {list(ids.shape)}, such as logits "
+            "or probabilities: return the ids, which are whole numbers."
+        )
+    if ids.dim() == 2 and ids.shape[0] == 1:
+        ids = ids[0]
+    if ids.dim() != 1:
+        raise Wrong(f"Return [new tokens] or [1, new tokens]; your ids are {list(ids.shape)}.")
+    if len(ids) >= vocabulary:
+        raise Wrong(f"You return {len(ids)} ids: as many as the vocabulary has. {_AXIS}")
+    return ids.tolist()
+
+
+def _explain(got: list[int], case: Case, model, decode) -> None:
+    """Raise `Wrong` with what most likely made `got` differ from the case's expected ids."""
+    want, limit = case.expected, case.max_new_tokens
+    prompt = case.inputs["input_ids"][0].tolist()
+    end = model.generation_config.eos_token_id
+    ends = want[-1] in (end if isinstance(end, (list, tuple)) else [end])
+    if got[: len(prompt)] == prompt:
+        raise Wrong(
+            f"What you return starts with the prompt's own {len(prompt)} ids: return only the new "
+            "ones, `ids[:, prompt_length:]`."
+        )
+    if not got:
+        raise Wrong("Your function returns no ids at all: does its loop run, and append?")
+    if got[: len(want)] == want:
+        if ends:
+            raise Wrong(
+                f"The first {len(want)} ids are right, but your loop goes on after the end-of-"
+                f"sequence id {want[-1]} (`model.generation_config.eos_token_id`): stop there."
+            )
+        raise Wrong(f"With max_new_tokens={limit} your loop gives {len(got)} new ids: off by one?")
+    if want[: len(got)] == got:
+        if ends and len(got) == len(want) - 1:
+            raise Wrong(
+                f"Only the last id is missing: `generate` returns the end-of-sequence id "
+                f"{want[-1]} too. Append first, then test whether to stop."
+            )
+        if len(got) == len(want) - 1:
+            raise Wrong(
+                f"With max_new_tokens={limit} your loop gives {len(got)} new ids: off by one?"
+            )
+        raise Wrong(f"Your loop stops after {len(got)} ids; `generate` goes on to {len(want)}.")
+    for imitate, diagnosis in _IMITATIONS:
+        with torch.no_grad():
+            likeness = imitate(model, _fresh(case.inputs), limit)
+        # Compare up to the length of the shorter: such loops rarely stop where they should.
+        shared = min(len(got), len(likeness))
+        if likeness != want[: len(likeness)] and got[:shared] == likeness[:shared]:
+            raise Wrong(diagnosis)
+    pairs = enumerate(zip(got, want, strict=False))
+    at = next(i for i, (ours, theirs) in pairs if ours != theirs)
+    raise Wrong(
+        f"Your new id {at} (counting from 0) is {got[at]}, {decode([got[at]])!r}; `generate` has "
+        f"{want[at]}, {decode([want[at]])!r}, after {decode(want[:at])!r}. What does your model "
+        f"see in step {at}?"
+    )
+
+
+def _last(logits):
+    return logits[0, -1].argmax().item()
+
+
+def _first(logits):
+    return logits[0, 0].argmax().item()
+
+
+def _least(logits):
+    return logits[0, -1].argmin().item()
+
+
+def _naive(choose, *, look="always", remember="all"):
+    """A loop without a cache, with faults to order.
+
+    `look` says when it passes the picture: always, once (at the first step) or never. `remember`
+    says what it passes after the first step: all, new (the newest token alone) or prompt (the
+    prompt again, without what it generated).
+    """
+
+    def loop(model, inputs, max_new_tokens):
+        ids, new_ids = inputs.pop("input_ids"), []
+        picture = {k: v for k, v in inputs.items() if k != "attention_mask"}
+        prompt = ids
+        for step in range(max_new_tokens):
+            sees = look == "always" or (look == "once" and step == 0)
+            output = model(input_ids=ids, **(picture if sees else {}))
+            new_ids.append(choose(output.logits))
+            if new_ids[-1] == model.generation_config.eos_token_id:
+                break
+            new = torch.tensor([new_ids[-1:]])
+            if remember == "all":
+                ids = torch.cat([ids, new], dim=1)
+            else:
+                ids = new if remember == "new" else prompt
+        return new_ids
+
+    return loop
+
+
+# Wrong loops, run beside the learner's: where they give the same ids, they say what is wrong.
+_IMITATIONS = (
+    (
+        _naive(_first),
+        "You choose from the logits of the first position: what follows the whole text is "
+        f"predicted at the last. {_AXIS}",
+    ),
+    (_naive(_least), "You take the least probable token (`argmin`): greedy takes `argmax`."),
+    (
+        _naive(_last, remember="prompt"),
+        "Every step sees the same prompt, so it gives the same id: append each new id to what "
+        "the model sees next.",
+    ),
+    (
+        _naive(_last, look="once", remember="new"),
+        "After the first step your model sees the newest token alone. Pass "
+        "`past_key_values=output.past_key_values` of the step before with it, or pass the whole "
+        "text every time.",
+    ),
+    (
+        _naive(_last, look="never"),
+        "Your model never sees the picture: pass `pixel_values` in the first step.",
+    ),
+    (
+        _naive(_last, look="once"),
+        "Without a cache every step starts from nothing, so every step needs the picture: pass "
+        "`pixel_values` each time, or use the cache.",
+    ),
+)
+
+
+EXERCISES = (
+    Exercise(
+        name="inference.greedy_loop",
+        title="A greedy loop that equals generate",
+        difficulty=3,
+        minutes=15,
+        takeaway=(
+            "Id for id what `generate` gives. Greedy decoding is `argmax`, append, repeat; "
+            "everything else in `generate` is about doing it fast, or not taking the argmax."
+        ),
+        hints=(
+            "One step: run the model, take the logits of the last position, `logits[:, -1]`, and "
+            "the `argmax` over the vocabulary. That is the next id.",
+            "For the next step the model must see that id too. Either `torch.cat` it to the ids "
+            "and run everything again, picture included; or pass it alone, together with "
+            "`past_key_values=output.past_key_values`.",
+            "Stop after `max_new_tokens` ids, or once you have appended "
+            "`model.generation_config.eos_token_id`. Return the new ids only.",
+        ),
+        solved=greedy,
+        materials=_pocket_bench,
+        examine=examine_greedy,
+    ),
+)
