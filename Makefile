@@ -17,8 +17,8 @@ EXTRAS := lab,training,dev
 FIRST_NOTEBOOK := notebooks/00_welcome.ipynb
 TESTS := --nbval -n 2 --dist loadscope tests notebooks
 
-# The stamp is named after what the environment was made from, so that a changed pin, or a folder
-# that was moved, counts as not ready. It is written last: what was interrupted has none.
+# The stamp is named after what the environment was made from: after a changed pin, or in a folder
+# that was moved, there is none of that name. It is written last: what was interrupted has none.
 KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')
 READY := $(VENV)/.ready-$(KEY)
 
@@ -51,13 +51,14 @@ ifneq ($(shell $(PY) -c 'print("runs")' 2>/dev/null),runs)
 endif
 
 setup: $(READY)
+	@echo "The environment in $(VENV) is ready."
 
 $(READY):
-	@if $(PY) -c '' 2>/dev/null && ls $(VENV)/.ready-* >/dev/null 2>&1; then \
+	@if $(PY) -c '' 2>/dev/null && grep -qxF "$$(pwd)" $(VENV)/.ready-* 2>/dev/null; then \
 	  echo "Bringing the environment in $(VENV) up to date."; \
 	  rm -f $(VENV)/.ready-*; \
 	else \
-	  for candidate in $(CANDIDATES); do \
+	  found=; for candidate in $(CANDIDATES); do \
 	    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(not $(BOUNDS))' 2>/dev/null; \
 	    then found=$$candidate; break; fi; \
 	  done; \
@@ -79,8 +80,7 @@ $(READY):
 	@echo "Installing the course and the rest of its pinned packages: some minutes the first time."
 	@$(PIP) install --quiet -c constraints.txt -e ".[$(EXTRAS)]"
 	@$(PIP) check
-	@touch $(READY)
-	@echo "The environment in $(VENV) is ready."
+	@pwd > $(READY)
 
 lab: $(READY)
 	@echo "Opening $(FIRST_NOTEBOOK) in JupyterLab. To stop it: Ctrl-C, twice."
