@@ -1,0 +1,232 @@
+"""Pictures of every kind, made into what a processor expects: upright, 8-bit RGB.
+
+`to_rgb` takes a PIL image, a numpy array, a path, a `data:` URL or an `http(s)` URL. Everything
+that comes from outside is treated with suspicion: sizes are read from the header before anything
+is decoded, only common formats are opened, and every failure is one sentence.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import http.client
+import io
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# Pillow reads many more, some of them through other programs (EPS through Ghostscript).
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO", "AVIF")
+MAX_DOWNLOAD = 32 * 2**20  # bytes
+TIMEOUT = 20.0  # seconds for a whole download
+# Processors scale the short side up to what the model sees, so a strip explodes in memory.
+MAX_ASPECT = 200
+
+
+def to_rgb(source: Any) -> Image.Image:
+    """The picture behind `source` as an upright PIL image in mode RGB, with its own size.
+
+    `source`: a PIL image; a numpy array [height, width] or [height, width, 1, 3 or 4], of uint8,
+    uint16, bool, integers from 0 to 255, or floats from 0 to 1 or 0 to 255; a path; a `data:` URL;
+    or an `http(s)` URL, which is downloaded (20 s and 32 MiB at most).
+
+    EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to 8 bits,
+    and of an animation the first frame is taken. The source itself is never changed.
+
+    Raises `FileNotFoundError`, `IsADirectoryError`, `PermissionError`, `ConnectionError` or
+    `TimeoutError` where nothing could be read, `ValueError` where it is no picture, is damaged or
+    is larger than `PIL.Image.MAX_IMAGE_PIXELS`, and `TypeError` for other things.
+    """
+    if isinstance(source, Image.Image):
+        return _upright(source, "The picture")
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, str):
+        if source.startswith("data:"):
+            return _decode(_from_data_url(source), "The data: URL")
+        if source.startswith(("http://", "https://")):
+            return _decode(_download(source), _short(source))
+        if "://" in source[:20]:
+            raise ValueError(f"{_short(source)} cannot be fetched: only http and https URLs can.")
+    if isinstance(source, (str, Path)):
+        return _decode(_read(source), _short(source))
+    raise TypeError(
+        "A picture must be a PIL image, a numpy array, a path or a URL, "
+        f"not {type(source).__name__}."
+    )
+
+
+def _short(source: object) -> str:
+    text = str(source)
+    return repr(text if len(text) <= 100 else text[:99] + "…")
+
+
+def _read(source: str | Path) -> bytes:
+    path = Path(source).expanduser()
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(f"{_short(source)} is a folder, not a picture.")
+        if path.is_file():
+            return path.read_bytes()
+    except PermissionError:
+        raise PermissionError(f"{_short(source)} may not be read by this user.") from None
+    except IsADirectoryError:
+        raise
+    except OSError:
+        pass  # a name too long for a file name, for instance
+    raise FileNotFoundError(f"There is no picture file {_short(source)} (seen from {Path.cwd()}).")
+
+
+def _from_data_url(url: str) -> bytes:
+    head, comma, body = url.partition(",")
+    kind, *options = head.removeprefix("data:").split(";")
+    if not comma or not kind.startswith("image/"):
+        raise ValueError(
+            f"The data: URL holds {kind or 'no media type'}, not a picture: "
+            "it must start like 'data:image/png;base64,'."
+        )
+    body = urllib.parse.unquote_to_bytes(body)
+    if "base64" not in options:
+        return body
+    try:
+        return base64.b64decode(b"".join(body.split()), validate=True)
+    except binascii.Error:
+        raise ValueError("The data: URL is damaged: its base64 text cannot be decoded.") from None
+
+
+def _download(url: str) -> bytes:
+    name = _short(url)
+    request = urllib.request.Request(
+        urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]"),
+        headers={"User-Agent": "vlm-helpers", "Accept": "image/*"},
+    )
+    deadline = time.monotonic() + TIMEOUT
+    late = f"{name} did not arrive within {TIMEOUT:.0f} s."
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if kind and not kind.startswith("image/") and kind != "application/octet-stream":
+                raise ValueError(f"{name} answered {kind}, not a picture.")
+            body = io.BytesIO()
+            # read1 returns what is there, so that a server that drips meets the deadline.
+            while chunk := answer.read1(1 << 16):
+                body.write(chunk)
+                if body.tell() > MAX_DOWNLOAD:
+                    raise ValueError(
+                        f"{name} is larger than {MAX_DOWNLOAD >> 20} MiB: "
+                        "download it yourself and make it smaller."
+                    )
+                if time.monotonic() > deadline:
+                    raise TimeoutError(late)
+            return body.getvalue()
+    except urllib.error.HTTPError as error:
+        kinds = {401: PermissionError, 403: PermissionError, 404: FileNotFoundError}
+        error_type = kinds.get(error.code, ConnectionError)
+        raise error_type(f"{name} answered {error.code} {error.reason}.") from None
+    except TimeoutError:
+        raise TimeoutError(late) from None
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            raise TimeoutError(late) from None
+        raise ConnectionError(f"{name} could not be reached: {error.reason}.") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise ConnectionError(f"{name} broke off: {error}.") from None
+
+
+def _decode(data: bytes, name: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"{name} is no picture that can be read (PNG, JPEG, WebP, GIF, BMP, TIFF, …)."
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large(name) from None
+    except Exception as error:  # decoders meet damaged files with errors of every type
+        raise ValueError(f"{name} is a damaged picture: {error}.") from None
+    with image:
+        return _upright(image, name)
+
+
+def _too_large(name: str, size: tuple[int, int] | None = None) -> ValueError:
+    shape = f" of {size[0]} x {size[1]} pixels" if size else ""
+    limit = f"{Image.MAX_IMAGE_PIXELS / 1e6:.0f} million"
+    return ValueError(
+        f"{name} is a picture{shape}, more than the {limit} pixels that are decoded: make it "
+        "smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+    )
+
+
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """A new RGB image; `image` may still be undecoded (its size then comes from the header)."""
+    width, height = image.size
+    if not width or not height:
+        raise ValueError(f"{name} has no pixels: its size is {width} x {height}.")
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise _too_large(name, image.size)
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ValueError(
+            f"{name} is a strip of {width} x {height} pixels: crop it to less than "
+            f"{MAX_ASPECT} to 1."
+        )
+    try:
+        image.load()
+    except Exception as error:  # as in _decode
+        raise ValueError(f"{name} is a damaged or truncated picture: {error}.") from None
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:
+        pass  # EXIF data that cannot be read says nothing about which way is up
+    mode = image.mode
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        # convert() would clip these at 255 instead of scaling them.
+        return _from_array(np.asarray(image), deep=True)
+    if mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    try:
+        rgb = image.convert("RGB")
+    except ValueError:
+        raise ValueError(f"{name} has the colour mode {mode}, which has no RGB form.") from None
+    return rgb if rgb is not image else image.copy()
+
+
+def _from_array(array: np.ndarray, deep: bool = False) -> Image.Image:
+    """`deep`: integers beyond 255 are a 16-bit picture (PIL's modes I and I;16)."""
+    shape = "x".join(map(str, array.shape))
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        remedy = "it must be [height, width] or [height, width, 3]"
+        if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+            remedy = "put the channels last, as in array.transpose(1, 2, 0)"
+        elif array.ndim == 4:
+            remedy = "give a list of pictures, as in list(array)"
+        raise ValueError(f"An array of shape {shape} is not one picture: {remedy}.")
+    if not array.size:
+        raise ValueError(f"The array has no pixels: its shape is {shape}.")
+    kind = array.dtype.kind
+    if kind not in "buif":
+        raise ValueError(f"An array of {array.dtype} is no picture: use uint8.")
+    if array.dtype != np.uint8:
+        low, high = float(array.min()), float(array.max())
+        top = 65535 if array.dtype == np.uint16 or (deep and kind in "ui" and high > 255) else 255
+        if not (low >= 0 and high <= top):  # written so that NaN fails
+            raise ValueError(
+                f"The array's values run from {low:g} to {high:g}, but a picture's run from 0 to "
+                "255, or from 0.0 to 1.0."
+            )
+        if kind == "b" or (kind == "f" and high <= 1):
+            scale = 255.0
+        else:
+            scale = 255.0 / top
+        array = np.rint(array * scale).astype(np.uint8)
+    # An array in memory is no file that unfolds, but the other limits hold for it as well.
+    return _upright(Image.fromarray(np.ascontiguousarray(array)), "The array")

@@ -1,0 +1,130 @@
+"""How much memory a checkpoint needs, and how much there is, before anything is loaded.
+
+The estimate, in GiB, for one question at a time:
+
+    need = weights * 1.1 + 0.25
+
+`weights` are parameters times bytes: 4 in float32, 2 in float16 and bfloat16. In 8 and 4 bits,
+bitsandbytes keeps embeddings and the output layer in 16 bits and quantises the other matrices to
+1 and 0.53 bytes a parameter (0.5, and the scales of each block). Where only a number of parameters
+is known, a tenth is taken to stay in 16 bits. The tenth on top and the quarter of a GiB are for
+the activations, the KV cache of one prompt and the libraries' own buffers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+GIB = 2**30
+BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
+QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.53}
+KEPT = 0.1  # the part that stays in 16 bits, where the shapes are not known
+# What is this small is never refused: the figures for free memory are no better than that.
+TRIFLE = 0.5
+
+
+class Tensor(NamedTuple):
+    """One tensor as a safetensors header describes it."""
+
+    name: str
+    dtype: str  # as the format writes it: F32, BF16, I32, …
+    shape: tuple[int, ...]
+
+
+def weight_bytes(tensors: Iterable[Tensor], dtype: str, quantization: str | None = None) -> float:
+    """Bytes of memory for the weights once they are loaded as `dtype` or quantised."""
+    total = 0.0
+    for name, stored, shape in tensors:
+        if stored not in ("F64", "F32", "F16", "BF16"):
+            # Already quantised by its author: such tensors stay as they are.
+            size = {"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2}.get(stored, 1)
+        elif quantization is None:
+            size = BYTES[dtype]
+        elif len(shape) == 2 and "embed" not in name and "lm_head" not in name:
+            size = QUANTIZED_BYTES[quantization]
+        else:
+            size = 2.0
+        total += math.prod(shape) * size
+    return total
+
+
+def bytes_for(parameters: float, dtype: str, quantization: str | None = None) -> float:
+    """`weight_bytes` where nothing but the number of parameters is known."""
+    if quantization is None:
+        return parameters * BYTES[dtype]
+    return parameters * (QUANTIZED_BYTES[quantization] * (1 - KEPT) + 2.0 * KEPT)
+
+
+def with_allowance(weights: float) -> float:
+    """GiB to have free for `weights` bytes of weights."""
+    return weights / GIB * 1.1 + 0.25
+
+
+def free_memory(device: str) -> float | None:
+    """GiB free on `device` ("cpu", "cuda", "cuda:1", "mps"), or None where nothing tells."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0] / GIB
+    free = [amount for amount in (_system_free(), _container_free()) if amount is not None]
+    return min(free) / GIB if free else None
+
+
+def _system_free() -> int | None:
+    try:
+        import psutil
+
+        return psutil.virtual_memory().available
+    except ImportError:
+        pass
+    try:  # all of the memory: more than is free, but never a refusal without reason
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _container_free(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What a container may still take: on Binder 2 GB, where the machine has a hundred."""
+    for limit, usage, stat in (
+        ("memory.max", "memory.current", "memory.stat"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+    ):
+        try:
+            allowed = int((root / limit).read_text())
+            used = int((root / usage).read_text())
+            lines = (root / stat).read_text().splitlines()
+        except (OSError, ValueError):  # not there, or "max": no limit
+            continue
+        # Files read lately are counted as used, and given back when memory is wanted.
+        cached = dict(line.split() for line in lines).get("inactive_file", "0")
+        return max(0, allowed - used + int(cached))
+    return None
+
+
+def check_fits(
+    name: str, tensors: list[Tensor], device: str, dtype: str, quantization: str | None
+) -> None:
+    """Raises `MemoryError`, saying what would fit, if the checkpoint will not fit on `device`."""
+    need = with_allowance(weight_bytes(tensors, dtype, quantization))
+    free = free_memory(device)
+    if free is None or need <= free or need <= TRIFLE:
+        return
+    form = f"in {quantization}" if quantization else f"in {dtype}"
+    options = []
+    if device.startswith("cuda"):
+        others = [(None, q, f"quantization={q!r}") for q in ("8bit", "4bit")]
+    else:
+        others = [("bfloat16", None, "dtype='bfloat16'")]
+    for other_dtype, other_quantization, words in others:
+        amount = with_allowance(weight_bytes(tensors, other_dtype or dtype, other_quantization))
+        if amount <= free and amount < need:
+            options.append(f"{words} (about {amount:.1f} GiB) would fit")
+    options.append("a smaller model would" if not options else "so would a smaller model")
+    raise MemoryError(
+        f"{name} needs about {need:.1f} GiB {form} on {device}, and {free:.1f} GiB are free: "
+        f"{', '.join(options)}, and the pocket model, vh.load(), always does."
+    )

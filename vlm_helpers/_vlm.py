@@ -1,0 +1,289 @@
+"""`VLM`: a model and its processor, with `ask`, `chat` and `stream`, and its `Card` of facts.
+
+A thin layer: prompts are made by the processor's own chat template, answers by `model.generate`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from ._hub import first_line
+from ._messages import conversation, pairs, question_messages
+
+# Enough for the longest answer of the pocket model, an outline.
+MAX_NEW_TOKENS = 128
+
+_TOKENIZING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says about itself. None stands for what it does not say."""
+
+    name: str
+    model_type: str
+    parameters: int
+    dtype: str  # what the weights are held in: "float32", …, or "8bit", "4bit"
+    image_size: tuple[int, int] | None = None  # height, width in pixels, as the model sees them
+    image_tokens: int | None = None  # tokens that one square picture of that size becomes
+    context_length: int | None = None  # tokens of prompt and answer together
+    bytes: int | None = None  # of the weights on disk
+    revision: str | None = None  # the commit on the Hub
+    adapter: str | None = None
+
+
+class VLM:
+    """A vision language model with its processor.
+
+    `model`, `processor`: the plain objects of transformers. `card`: a `Card` of facts. `device`:
+    where the model is now, a `torch.device`.
+    """
+
+    def __init__(self, model: Any, processor: Any, card: Card | None = None):
+        self.model = model
+        self.processor = processor
+        self.card = card or describe(model, processor)
+
+    def __repr__(self) -> str:
+        size = f"{self.card.parameters / 1e6:,.1f} M parameters"
+        return f"VLM({self.card.name!r}, {size}, {self.card.dtype}, {self.device})"
+
+    @property
+    def device(self) -> Any:
+        return self.model.device
+
+    def ask(
+        self, images: Any, question: str | Sequence[str], *, batch_size: int = 16, **generate: Any
+    ) -> str | list[str]:
+        """The answer to a question, or to each of a list of questions.
+
+        | `images` | `question` is a text | `question` is a list of n texts |
+        |---|---|---|
+        | None | about no picture | each about no picture |
+        | one picture | about it | all about this one |
+        | a list | about all of them, in this order, in one prompt | n entries, one for each \
+question: a picture, a list of pictures, or None |
+
+        A picture is a PIL image, a numpy array, a path, a `data:` or an `http(s)` URL: see
+        `to_rgb`. A text gives a text, a list gives a list. Lists run in batches of `batch_size`,
+        padded on the left, so the answers are those that single questions get, up to rounding.
+
+        `generate`: options of `model.generate`. Without any, decoding is greedy, and stops after
+        128 new tokens.
+
+        Raises `TypeError` and `ValueError` for questions and options that cannot be, among them
+        prompts longer than the context, and what `to_rgb` raises for pictures.
+        """
+        pictures, questions, single = pairs(images, question)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size must be a number from 1 up, not {batch_size!r}.")
+        prompts = [question_messages(p, q) for p, q in zip(pictures, questions, strict=True)]
+        answers: list[str] = []
+        for start in range(0, len(prompts), batch_size):
+            answers += self._reply(prompts[start : start + batch_size], generate)
+        return answers[0] if single else answers
+
+    def chat(self, messages: Sequence[dict], images: Any = None, **generate: Any) -> str:
+        """The next reply in a conversation, which ends with the user.
+
+        `messages`: the standard form, `{"role": …, "content": text or parts}` with parts
+        `{"type": "text", "text": …}` and `{"type": "image", "image": picture}`. `images` fills
+        the image parts that carry no picture, in order. The messages are not changed: append the
+        reply to go on. `generate` as in `ask`.
+        """
+        return self._reply([conversation(messages, images)], generate)[0]
+
+    def stream(
+        self, messages: Sequence[dict], images: Any = None, **generate: Any
+    ) -> Iterator[str]:
+        """`chat`, piece by piece: the pieces joined are the reply that `chat` gives.
+
+        The messages are checked at once, the model starts with the first piece that is asked for,
+        and stops when the iterator is closed or dropped.
+        """
+        inputs = self._prepare([conversation(messages, images)])
+        return self._pieces(inputs, self._options(inputs, generate))
+
+    def _reply(self, prompts: list[list[dict]], generate: dict[str, Any]) -> list[str]:
+        inputs = self._prepare(prompts)
+        with _evaluating(self.model):
+            output = self.model.generate(**inputs, **self._options(inputs, generate))
+        sequences = getattr(output, "sequences", output)  # return_dict_in_generate=True
+        if len(sequences) != len(prompts):
+            raise ValueError(
+                "One answer a question is given: for more, with num_return_sequences, call "
+                "vlm.model.generate yourself."
+            )
+        start = 0 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        texts = self.processor.tokenizer.batch_decode(
+            sequences[:, start:], skip_special_tokens=True
+        )
+        return [text.strip() for text in texts]
+
+    def _prepare(self, prompts: list[list[dict]]) -> Any:
+        """input_ids, attention_mask [batch, tokens], pixel_values, … on the model's device."""
+        from jinja2 import TemplateError
+
+        if not getattr(self.processor, "chat_template", None):
+            raise ValueError(
+                f"{self.card.name} carries no chat template, so how to put a question to it is not "
+                "known: set vlm.processor.chat_template to the one it was trained with."
+            )
+        self._check_marker(prompts)
+        # Left, so that every prompt ends where its answer begins; for this call only.
+        padding = {"padding": True, "padding_side": "left"} if len(prompts) > 1 else {}
+        try:
+            with _TOKENIZING:  # a tokenizer keeps its padding inside, and threads may share it
+                inputs = self.processor.apply_chat_template(
+                    prompts,
+                    add_generation_prompt=True,
+                    tokenize=True,
+                    return_dict=True,
+                    return_tensors="pt",
+                    processor_kwargs=padding,
+                )
+        except TemplateError as error:
+            raise ValueError(
+                f"The chat template of {self.card.name} refuses this conversation: {error}."
+            ) from error
+        except (ValueError, TypeError, IndexError, KeyError) as error:
+            raise ValueError(
+                f"The processor of {self.card.name} cannot take this prompt: {first_line(error)}"
+            ) from error
+        length, context = inputs["input_ids"].shape[1], self.card.context_length
+        if context and length >= context:
+            raise ValueError(
+                f"The prompt is {length} tokens long, and {self.card.name} reads {context}, its "
+                "answer included: use fewer pictures or less text."
+            )
+        return inputs.to(self.device, self.model.dtype)
+
+    def _check_marker(self, prompts: list[list[dict]]) -> None:
+        marker = getattr(self.processor, "image_token", None)
+        for message in (message for prompt in prompts for message in prompt):
+            for part in message["content"]:
+                if marker and part["type"] == "text" and marker in part["text"]:
+                    raise ValueError(
+                        f"The text holds {marker}, which stands for a picture in the prompt: leave "
+                        "it out, it is put in where a picture is."
+                    )
+
+    def _options(self, inputs: Any, given: dict[str, Any]) -> dict[str, Any]:
+        if "generation_config" in given:
+            return given
+        options = {"do_sample": False, **given}
+        if not {"max_new_tokens", "max_length"} & given.keys():
+            room = (self.card.context_length or 10**9) - inputs["input_ids"].shape[1]
+            # max_length=None, because a checkpoint may bring one, and both together warn.
+            options.update(max_new_tokens=min(MAX_NEW_TOKENS, room), max_length=None)
+        if "pad_token_id" not in options and self.model.generation_config.pad_token_id is None:
+            tokenizer = self.processor.tokenizer
+            pad = tokenizer.pad_token_id
+            options["pad_token_id"] = tokenizer.eos_token_id if pad is None else pad
+        return options
+
+    def _pieces(self, inputs: Any, options: dict[str, Any]) -> Iterator[str]:
+        from transformers import StoppingCriteriaList, TextIteratorStreamer
+
+        streamer = TextIteratorStreamer(
+            self.processor.tokenizer,
+            skip_prompt=not self.model.config.is_encoder_decoder,
+            skip_special_tokens=True,
+        )
+        closed = threading.Event()
+        stop = [*(options.pop("stopping_criteria", None) or []), _stop_when(closed)]
+        failures: list[BaseException] = []
+
+        def generate() -> None:
+            try:
+                with _evaluating(self.model):
+                    self.model.generate(
+                        **inputs,
+                        **options,
+                        streamer=streamer,
+                        stopping_criteria=StoppingCriteriaList(stop),
+                    )
+            except BaseException as error:  # handed to the caller below
+                failures.append(error)
+            finally:
+                streamer.text_queue.put(streamer.stop_signal)  # after a failure no end comes
+
+        thread = threading.Thread(target=generate, name="vlm.stream", daemon=True)
+        thread.start()
+        try:
+            held, begun = "", False  # white space at either end is not part of the reply
+            for piece in streamer:
+                text = held + piece if begun else (held + piece).lstrip()
+                shown = text.rstrip()
+                held = text[len(shown) :]
+                if shown:
+                    begun = True
+                    yield shown
+        finally:
+            closed.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+
+def _stop_when(event: threading.Event) -> Any:
+    import torch
+    from transformers import StoppingCriteria
+
+    class Closed(StoppingCriteria):
+        def __call__(self, input_ids, scores, **kwargs):
+            return torch.full((len(input_ids),), event.is_set(), device=input_ids.device)
+
+    return Closed()
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Answers in the middle of training come without dropout; then training goes on."""
+    training = [module for module in model.modules() if module.training] if model.training else []
+    if training:
+        model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def describe(model: Any, processor: Any, **known: Any) -> Card:
+    """The `Card` of a loaded model; `known` adds what only the files tell, or corrects it."""
+    config = model.config
+    text = config.get_text_config()
+    size = getattr(getattr(config, "vision_config", None), "image_size", None)
+    if isinstance(size, int):
+        size = (size, size)
+    facts = {
+        "name": config.name_or_path or type(model).__name__,
+        "model_type": config.model_type,
+        "parameters": model.num_parameters(),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "image_size": tuple(size) if size else None,
+        "image_tokens": _image_tokens(processor, size) if size else None,
+        "context_length": getattr(text, "max_position_embeddings", None),
+    }
+    return Card(**{**facts, **known})
+
+
+def _image_tokens(processor: Any, size: tuple[int, int]) -> int | None:
+    """Counted, not computed: each family has its own arithmetic, and its processor knows it."""
+    marker = getattr(processor, "image_token", None)
+    token = getattr(processor, "image_token_id", None)
+    if marker is None or token is None:
+        return None
+    blank = Image.new("RGB", (size[1], size[0]))
+    try:
+        ids = processor(text=[marker], images=[[blank]])["input_ids"][0]
+    except Exception:  # a processor that wants its prompts otherwise: one fact less
+        return None
+    return list(ids).count(token)
