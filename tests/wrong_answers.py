@@ -33,7 +33,9 @@ def _loop(
             if ends and new_ids[-1] == model.generation_config.eos_token_id:
                 break
             new = torch.tensor([new_ids[-1:]])
-            ids, cache = (new, output.past_key_values) if cached else (torch.cat([ids, new], 1), None)
+            ids, cache = (
+                (new, output.past_key_values) if cached else (torch.cat([ids, new], 1), None)
+            )
         return after(new_ids, model, inputs)
 
     return greedy
@@ -109,6 +111,22 @@ def breaks(model, inputs, max_new_tokens):
 
 
 WRONG_ANSWERS = {
+    "welcome.repair_question": [
+        (42, "is of type int"),
+        (["What color is the small star?"], "is of type list"),
+        ("What is the color?", "names no thing"),
+        ("What color is the small thing?", "names no thing"),
+        ("What color is the small moon?", "There is no moon in this picture"),
+        ("What color are the hearts?", "There is no heart in this picture"),
+        ("What color is the cross?", "You ask about the cross"),
+        ("What shape is the small star?", "does not ask for a color"),
+        ("What color is a star, please?", "can still mean two things"),
+        ("Which colour do the stars have?", "can still mean two things"),
+        ("What color is the large star?", "That is the other star"),
+        ("What color is the biggest star?", "That is the other star"),
+        ("Is the small star pink?", "gives the answer away"),
+        ("Color? Not of the star: of small Paris, xyzzy.", "The model answers"),
+    ],
     "inference.greedy_loop": [
         ([1, 2, 3], "the function itself, not what it returns"),
         ("greedy", "the function itself"),

@@ -72,9 +72,8 @@ def find(name: str) -> Exercise:
         if exercise.name == name:
             return exercise
     near = difflib.get_close_matches(str(name), names(), n=2, cutoff=0.3) or names()
-    raise ValueError(
-        f"no exercise is called {name!r}; did you mean {' or '.join(map(repr, near))}?"
-    )
+    meant = " or ".join(map(repr, near))
+    raise ValueError(f"There is no exercise {name!r}; did you mean {meant}?")
 
 
 def _load(module: str) -> tuple[Exercise, ...]:

@@ -14,6 +14,7 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import CodeType
 from typing import Any
 
@@ -144,6 +145,14 @@ def judge(exercise: Exercise, answer: Any) -> Result:
         message = f"The check could not make sense of this answer: {_in_words(error)}."
         return Result(exercise.name, WRONG, message)
     return Result(exercise.name, RIGHT, exercise.takeaway)
+
+
+@cache
+def pocket() -> Any:
+    """The embedded model, for checks: the same whatever model and machine the reader works with."""
+    from vlm_helpers import loading
+
+    return loading.load("pocket-llava", device="cpu", dtype="float32")
 
 
 def _expect_attempt(exercise: Exercise, answer: Any) -> None:

@@ -8,7 +8,8 @@ from functools import cache
 
 import torch
 
-from vlm_helpers.exercises._engine import Exercise, Wrong, call
+from vlm_helpers import scenes
+from vlm_helpers.exercises._engine import Exercise, Wrong, call, pocket
 
 # --- inference.greedy_loop ------------------------------------------------------------------------
 
@@ -69,17 +70,22 @@ def bench(model, decode, prompts) -> Bench:
 
 @cache
 def _pocket_bench() -> Bench:
-    from vlm_helpers import loading, scenes
-
-    vlm = loading.load(loading.POCKET, device="cpu", dtype="float32")
+    vlm = pocket()
     prompts = []
     for seed, question, limit in (
-        (0, "What is in the picture?", 40),  # ends by itself
+        (0, "What is in the picture?", 48),  # ends by itself
         (1, "What is in the picture?", 4),  # ends at the limit
-        (2, "How many objects are there?", 1),
     ):
-        image = scenes.sample(seed, "test").image
-        prompts.append((vlm.inputs(image, question), limit))
+        part = {"type": "image", "image": scenes.sample(seed, "test").image}
+        content = [part, {"type": "text", "text": question}]
+        inputs = vlm.processor.apply_chat_template(
+            [{"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+        prompts.append((inputs, limit))
     return bench(vlm.model, vlm.processor.decode, prompts)
 
 

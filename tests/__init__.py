@@ -1,0 +1,1 @@
+"""The tests, and the tools they share: `python -m tests.notebooks`."""

@@ -1,0 +1,117 @@
+"""Exercises of notebook 00, welcome."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vlm_helpers import scenes
+from vlm_helpers.exercises._engine import Exercise, NotAttempted, Wrong, pocket
+
+# --- welcome.repair_question ----------------------------------------------------------------------
+
+# The picture of the exercise is `vh.scenes.sample(757, "test")`: two stars in it, of two sizes and
+# two colours. Asked for "the star", the model speaks of one of them; meant is the other.
+SEED, SPLIT = 757, "test"
+SHAPE, MEANT = "star", "small"
+
+
+def question():
+    # There are two stars: say which one is meant, in a word that the model knows.
+    return "What color is the small star?"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the check runs on: the scene, and the model's answer to a question about it."""
+
+    scene: scenes.Scene
+    ask: Callable[[str], str]
+
+
+def _pocket_bench() -> Bench:
+    scene, vlm = scenes.sample(SEED, SPLIT), pocket()
+    return Bench(scene, lambda text: vlm.ask(scene.image, text))
+
+
+# Words of a question about colour that do not tell one thing from another.
+_PLAIN = set(
+    "a an and answer can color colored colors colour coloured colours could do does for have has "
+    "hey hi i in is it its me name of on one please s say see shown tell that the there thing "
+    "this to what which you picture image scene object".split()
+)
+_SIZES = {
+    "small": {"small", "smaller", "smallest", "little", "tiny"},
+    "large": {"large", "larger", "largest", "big", "bigger", "biggest"},
+}
+
+
+def examine_question(answer, bench: Bench) -> None:
+    """Look for what is wrong with a question, then put it to the model."""
+    if not isinstance(answer, str):
+        raise Wrong(
+            f"A question is a text in quotation marks; this is of type {type(answer).__name__}."
+        )
+    words = set(re.findall(r"[a-z]+", answer.lower()))
+    if not words:
+        raise NotAttempted("The question is empty.")
+    objects = bench.scene.objects
+    stars = [thing for thing in objects if thing.shape == SHAPE]
+    (meant,) = (thing for thing in stars if thing.size == MEANT)
+    (other,) = (thing for thing in stars if thing.size != MEANT)
+    there = {thing.shape for thing in objects}
+    known = scenes.SHAPES + scenes.HELD_OUT_SHAPES
+    named = {shape for shape in known if words & {shape, f"{shape}s", f"{shape}es"}}
+
+    if meant.color in words:
+        raise Wrong(
+            f"Your question gives the answer away, {meant.color}: the model should see it, not "
+            "read it."
+        )
+    if not named:
+        raise Wrong("Your question names no thing in the picture: whose color do you ask for?")
+    if absent := sorted(named - there):
+        raise Wrong(
+            f"There is no {absent[0]} in this picture. Asked about what is not there, the model "
+            'says "none", or makes something up.'
+        )
+    if SHAPE not in named:
+        raise Wrong(f"You ask about the {sorted(named)[0]}: it is the {MEANT} {SHAPE} we mean.")
+    if not words & {"color", "colors", "colour", "colours", "colored", "coloured"}:
+        raise Wrong("Your question does not ask for a color.")
+    distinguishing = words - _PLAIN - {SHAPE, f"{SHAPE}s"}
+    if not distinguishing:
+        raise Wrong(
+            f"That can still mean two things: there is a {stars[0].size} {SHAPE} and a "
+            f"{stars[1].size} one, and the model picks one for you. Say which."
+        )
+    if words & _SIZES[other.size] and not words & _SIZES[meant.size]:
+        raise Wrong(f"That is the other {SHAPE}: we mean the {MEANT} one.")
+    said = bench.ask(answer)
+    if said.strip(" .").lower() != meant.color:
+        raise Wrong(
+            f'The model answers "{said}", and the {MEANT} {SHAPE} is {meant.color}. It knows only '
+            'the plain words it was trained on: keep close to "What color is the …?", and tell '
+            "the two apart by size."
+        )
+
+
+EXERCISES = (
+    Exercise(
+        name="welcome.repair_question",
+        title="Repair a question",
+        difficulty=1,
+        minutes=3,
+        takeaway=(
+            "Now the question means one thing in this picture, and the model sees it. To the "
+            "ambiguous one it gave an answer too, just as sure of itself: it never asks back."
+        ),
+        hints=(
+            "Look at the picture: how many stars are there, and in what do they differ?",
+            "The model knows `small` and `large`.",
+        ),
+        start="What color is the star?",
+        solved=question,
+        materials=_pocket_bench,
+        examine=examine_question,
+    ),
+)
