@@ -35,7 +35,7 @@ help:
 	@echo
 	@echo "make setup       only set up: create .venv and install the pinned packages"
 	@echo "make wheels      collect every package in wheels/, for machines without a network"
-	@echo "make lint        check the Python code with ruff"
+	@echo "make lint        check the Python code, and the notebooks as they are stored"
 	@echo "make notebooks   run every notebook and store its outputs"
 	@echo "make data        rebuild the data sets in data/"
 	@echo "make benchmark   measure import, answers, memory and notebooks"
@@ -103,8 +103,9 @@ wheels: $(READY)
 	@echo "On the others: PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels make lab"
 
 lint: $(READY)
-	@echo "Checking the Python code and the notebooks' code with ruff."
+	@echo "Checking the Python code with ruff, and the notebooks as they are stored."
 	@$(PY) -m ruff check .
+	@$(PY) -m tests.notebooks lint
 
 notebooks: $(READY)
 	@echo "Running every notebook from top to bottom and storing its outputs."
