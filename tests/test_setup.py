@@ -1,0 +1,592 @@
+"""The files that set the course up: each does its work, and none contradicts another."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tests import links
+
+ROOT = Path(__file__).resolve().parent.parent
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+# What Colab had preinstalled in August 2026: to install the course there must not swap it.
+COLAB = {
+    "datasets": "4.0.0",
+    "ipywidgets": "7.7.1",
+    "numpy": "2.1.0",
+    "peft": "0.20.0",
+    "torch": "2.11.0",
+    "transformers": "5.15.0",
+}
+
+needs_make = pytest.mark.skipif(not shutil.which("make"), reason="needs make, which is not here")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+PYPROJECT = tomllib.loads(read("pyproject.toml"))
+PROJECT = PYPROJECT["project"]
+CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = {
+    extra: [Requirement(line) for line in lines]
+    for extra, lines in PROJECT["optional-dependencies"].items()
+}
+RANGES = [*CORE, *(range_ for extra in EXTRAS.values() for range_ in extra)]
+
+
+def pins(text: str) -> dict[str, list[Requirement]]:
+    """Distribution → its pins; several if platforms or Pythons differ."""
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            pin = Requirement(line)
+            found.setdefault(canonicalize_name(pin.name), []).append(pin)
+    return found
+
+
+PINS = pins(read("constraints.txt"))
+
+
+def version_of(pin: Requirement) -> str:
+    (only,) = pin.specifier
+    assert only.operator == "==" and "*" not in only.version, f"{pin} is no exact pin"
+    return only.version
+
+
+TORCH = version_of(PINS["torch"][0])
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("range_", RANGES, ids=str)
+def test_range_admits_its_pin(range_):
+    for pin in PINS[canonicalize_name(range_.name)]:
+        assert range_.specifier.contains(version_of(pin)), f"{range_} does not admit {pin}"
+
+
+def test_ranges_are_ranges():
+    assert [str(range_) for range_ in RANGES if "==" in str(range_.specifier)] == []
+
+
+def test_core_ranges_admit_what_colab_has():
+    ranges = {range_.name: range_.specifier for range_ in CORE}
+    for name, version in COLAB.items():
+        assert ranges[name].contains(version), f"installing on Colab would swap {name} {version}"
+
+
+def test_pins_suit_every_build_of_torch():
+    """A local version such as 2.13.0+cpu would exclude all other builds."""
+    for name, each in PINS.items():
+        for pin in each:
+            assert "+" not in version_of(pin), pin
+            assert not re.match(r"(nvidia|cuda|triton)\b", name), f"torch pins {name} itself"
+
+
+def test_installed_environment_is_the_pinned_one():
+    """Everything that the course needs here, directly or not, is pinned, and at that version."""
+    waiting = [*CORE, *EXTRAS["lab"], *EXTRAS["training"], *EXTRAS["dev"]]
+    seen, wrong = set(), []
+    while waiting:
+        name = canonicalize_name(waiting.pop().name)
+        if name in seen or re.match(r"(nvidia|cuda|triton)\b", name):
+            continue
+        seen.add(name)
+        installed = metadata.distribution(name)
+        needed = [Requirement(line) for line in installed.requires or []]
+        waiting += [n for n in needed if not n.marker or n.marker.evaluate({"extra": ""})]
+        fitting = [p for p in PINS.get(name, []) if not p.marker or p.marker.evaluate()]
+        # The version without the local part: 2.13.0 for 2.13.0+cpu.
+        if [version_of(pin) for pin in fitting] != [Version(installed.version).public]:
+            wrong.append(f"{name} {installed.version} is installed, pinned is {fitting}")
+    assert len(seen) > 100
+    assert wrong == []
+
+
+def test_one_version_of_the_course():
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert citation["version"] == PROJECT["version"]
+    assert metadata.version(PROJECT["name"]) == PROJECT["version"], "run make setup"
+
+
+def test_one_licence():
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert PROJECT["license"] == citation["license"] == "Apache-2.0"
+    assert "Apache License\n                           Version 2.0" in read("LICENSE")
+    assert citation["title"] in read("README.md").splitlines()[0]
+
+
+def test_one_range_of_pythons():
+    """pyproject.toml, the Makefile, the README, conda, Binder and the workflow agree."""
+    named = [c.rpartition(" ")[2] for c in PROJECT["classifiers"] if "Python :: 3." in c]
+    lowest, highest = named[0], named[-1]
+    assert PROJECT["requires-python"] == f">={lowest}"
+    bounds = re.search(r"^BOUNDS := \((3), (\d+)\).*<= \((3), (\d+)\)\)$", read("Makefile"), re.M)
+    assert bounds.groups() == (*lowest.split("."), *highest.split("."))
+    assert f"Python {lowest} to {highest}" in read("README.md")
+    assert f"Python from {lowest} to {highest}" in read("Makefile")
+    assert PYPROJECT["tool"]["ruff"]["target-version"] == "py" + lowest.replace(".", "")
+
+    (conda,) = (line for line in conda_lines() if line.startswith("python="))
+    assert read("binder/runtime.txt").strip() == conda.replace("=", "-")
+    tried = {
+        conda.removeprefix("python="),
+        *workflow()["jobs"]["cpu"]["strategy"]["matrix"]["python"],
+    }
+    assert tried <= set(named)
+
+
+def test_what_is_imported_is_declared():
+    """No module, recipe, notebook or test leans on what only happens to be installed."""
+    providers = metadata.packages_distributions()
+    declared = {"package": [*CORE, *EXTRAS["training"], *EXTRAS["gpu"]]}
+    declared["notebook"] = declared["package"]
+    declared["test"] = [*declared["package"], *EXTRAS["lab"], *EXTRAS["dev"]]
+    wrong = []
+    for kind, path, source in sources():
+        allowed = {canonicalize_name(range_.name) for range_ in declared[kind]}
+        for name in imported(source) - set(sys.stdlib_module_names) - OURS:
+            by = {canonicalize_name(distribution) for distribution in providers.get(name, [name])}
+            if not by & allowed:
+                wrong.append(f"{path} imports {name}, which pyproject.toml does not declare")
+    assert wrong == []
+
+
+OURS = {"vlm_helpers", "recipes", "tests", "conftest"}
+
+
+def sources():
+    """(kind, name, Python code) of everything in the repository that imports something."""
+    for folder, kind in [("vlm_helpers", "package"), ("recipes", "test"), ("tests", "test")]:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield kind, path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                source = re.sub(r"^(\s*)[%!].*$", r"\1pass", "".join(cell["source"]), flags=re.M)
+                yield "notebook", path.relative_to(ROOT).as_posix(), source
+
+
+def imported(source: str) -> set[str]:
+    """The top-level names that Python code imports, relative imports left out."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+# --- the package ----------------------------------------------------------------------------------
+
+
+def test_wheel_carries_package_and_data(tmp_path, monkeypatch):
+    """What `pip install git+…` builds has the checkpoints; a checkout has them in data/."""
+    from hatchling.build import build_wheel
+
+    for name in ["pyproject.toml", "README.md", "LICENSE", ".gitignore"]:
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ["vlm_helpers/__init__.py", "vlm_helpers/part/__init__.py", "tests/test_x.py"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    for name in ["data/pocket-llava/model.safetensors", "data/scenes/train.parquet"]:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    wheel = tmp_path / build_wheel(str(tmp_path))
+
+    from zipfile import ZipFile
+
+    held = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert held == {
+        "vlm_helpers/__init__.py",
+        "vlm_helpers/part/__init__.py",
+        "vlm_helpers/_data/pocket-llava/model.safetensors",
+        "vlm_helpers/_data/scenes/train.parquet",
+    }
+
+
+# --- conda, Binder, CI ----------------------------------------------------------------------------
+
+
+def conda_lines() -> list[str]:
+    """environment.yml's requirements, those for pip included."""
+    lines = []
+    for entry in yaml.safe_load(read("environment.yml"))["dependencies"]:
+        lines += entry["pip"] if isinstance(entry, dict) else [entry]
+    return lines
+
+
+def makefile_value(name: str) -> str:
+    return re.search(rf"^{name} := (.+)$", read("Makefile"), flags=re.M).group(1)
+
+
+def test_conda_installs_what_make_installs():
+    lines = conda_lines()
+    assert "-c constraints.txt" in lines
+    assert f"-e .[{makefile_value('EXTRAS')}]" in lines
+    assert f"--extra-index-url {CPU_INDEX}" in lines
+    assert f"conda activate {yaml.safe_load(read('environment.yml'))['name']}`" in read("README.md")
+
+
+def record_calls(folder: Path, *commands: str, fail_on: str = "never") -> tuple[dict, Path]:
+    """An environment in which `commands` only write down how they were called, and the record."""
+    record = folder / "calls"
+    record.write_text("")
+    bin_ = folder / "bin"
+    bin_.mkdir()
+    for command in commands:
+        script = f'#!/bin/sh\necho "$(pwd)> {command} $@" >> "{record}"\n'
+        script += f'case "$*" in *{fail_on}*) exit 3;; esac\n'
+        (bin_ / command).write_text(script)
+        (bin_ / command).chmod(0o755)
+    return {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}, record
+
+
+def bash(script: str, env: dict, cwd: Path = ROOT, *arguments: str) -> subprocess.CompletedProcess:
+    command = [str(ROOT / script), *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+
+
+@needs_make
+def test_binder_installs_the_pinned_cpu_build(tmp_path):
+    env, record = record_calls(tmp_path, "pip", "python")
+    assert bash("binder/postBuild", env).returncode == 0
+    torch, course, check = record.read_text().splitlines()
+    assert f"--index-url {CPU_INDEX} torch=={TORCH}" in torch
+    assert "-c constraints.txt -e .[training]" in course
+    assert check.endswith("> python -c import vlm_helpers")
+
+
+@needs_make
+def test_binder_build_fails_where_an_installation_fails(tmp_path):
+    env, record = record_calls(tmp_path, "pip", "python", fail_on=f"torch=={TORCH}")
+    assert bash("binder/postBuild", env).returncode == 3
+    assert len(record.read_text().splitlines()) == 1
+
+
+@needs_make
+def test_binder_starts_offline():
+    env = {"PATH": os.environ["PATH"]}
+    started = bash(
+        "binder/start", env, ROOT, "sh", "-c", 'echo "$HF_HUB_OFFLINE, $1"', "_", "two  words"
+    )
+    assert started.stdout == "1, two  words\n"
+
+
+@needs_make
+@pytest.mark.parametrize("fail_on, code", [("never", 0), ("test", 3)])
+def test_ci_runs_the_readmes_test_command(tmp_path, fail_on, code):
+    env, record = record_calls(tmp_path, "make", fail_on=fail_on)
+    assert bash(".ci/run", env, tmp_path).returncode == code
+    (call,) = record.read_text().splitlines()
+    folder, _, command = call.partition("> ")
+    assert Path(folder) == ROOT
+    assert f"\n{command}\n" in read("README.md")
+
+
+def workflow() -> dict:
+    return yaml.safe_load(read(".github/workflows/test.yml"))
+
+
+def commands(job: str) -> list[str]:
+    return [step["run"] for step in workflow()["jobs"][job]["steps"] if "run" in step]
+
+
+def test_workflow_runs_the_readmes_test_command_on_cpu_and_gpu():
+    assert f"make setup TORCH_INDEX={CPU_INDEX}" in commands("cpu")
+    assert "make setup" in commands("gpu")
+    assert commands("cpu")[-1] == commands("gpu")[-1] == "make test"
+
+
+def test_workflow_never_waits_for_a_runner_that_a_fork_lacks():
+    """True, an `if` at all: without one, every push to a fork would queue the job for a day."""
+    gpu = workflow()["jobs"]["gpu"]
+    assert gpu["runs-on"] == ["self-hosted", "gpu"]
+    assert gpu["if"] == "inputs.gpu || vars.GPU_RUNNER == 'true' && github.event_name == 'schedule'"
+    assert workflow()["jobs"]["cpu"]["runs-on"] == "ubuntu-latest"
+
+
+# --- the README -----------------------------------------------------------------------------------
+
+
+def targets() -> set[str]:
+    """The Makefile's targets."""
+    return set(re.search(r"^\.PHONY: (help .+)$", read("Makefile"), flags=re.M).group(1).split())
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "Makefile", ".github/workflows/test.yml"]
+)
+def test_every_make_command_that_is_named_exists(name):
+    said = set(re.findall(r"(?:`|^|\"|run: )make ([a-z]+)\b", read(name), flags=re.M))
+    assert said and said <= targets()
+
+
+def test_help_lists_every_target():
+    said = re.findall(r'@echo "make ([a-z]+) ', read("Makefile"))
+    assert set(said) == targets() - {"help"}
+
+
+def test_plain_commands_do_what_make_does():
+    readme = read("README.md")
+    assert f"\npip install torch=={TORCH} " in readme
+    assert f'\npip install -c constraints.txt -e ".[{makefile_value("EXTRAS")}]"\n' in readme
+    assert f"\njupyter lab {makefile_value('FIRST_NOTEBOOK')}\n" in readme
+    assert f"\npytest {makefile_value('TESTS')}\n" in readme
+    assert f"TORCH_INDEX={CPU_INDEX}\n" in readme
+    assert set(re.findall(r"https://download\.pytorch\.org/whl/cpu\w*", readme)) == {CPU_INDEX}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_to_files_work(name):
+    local = re.findall(r"\]\((?!https?://)([^)#]+)\)", read(name))
+    assert local and [target for target in local if not (ROOT / target).exists()] == []
+
+
+def test_readme_lists_the_notebooks_that_exist_and_no_others():
+    rows = re.findall(r"^\| (\d\d) \| (.+?) \|", read("README.md"), flags=re.M)
+    linked = {target for _, cell in rows for target in re.findall(r"\((notebooks/.+?)\)", cell)}
+    assert linked == {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    for number, cell in rows:
+        assert ("*(planned)*" in cell) != (f"(notebooks/{number}_" in cell), cell
+
+
+# --- the repository's address ---------------------------------------------------------------------
+
+
+def test_every_link_has_the_address_of_pyproject():
+    assert links.strangers() == []
+
+
+@pytest.fixture
+def moved(tmp_path):
+    """A small repository that has moved from one address to another."""
+    old = "someone/old-course"
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "pyproject.toml").write_text(
+        '[project.urls]\nRepository = "https://github.com/new.owner/new"\n'.replace(
+            "new.owner", "newcomer"
+        )
+    )
+    (tmp_path / "CITATION.cff").write_text(f'repository-code: "https://github.com/{old}"\n')
+    (tmp_path / "README.md").write_text(
+        f"git clone https://github.com/{old}.git\n"
+        f"https://colab.research.google.com/github/{old}/blob/main/a.ipynb\n"
+        f"We live at https://github.com/{old}. Others at https://github.com/{old}-two,\n"
+        f"https://github.com/{old}.io and https://github.com/pytorch/pytorch.\n"
+    )
+    (tmp_path / "notebooks" / "00_a.ipynb").write_text(
+        f'"%pip install git+https://github.com/{old}"'
+    )
+    return tmp_path
+
+
+def test_strangers_are_found(moved):
+    old = "someone/old-course"
+    assert sorted(links.strangers(moved)) == sorted(
+        [f"CITATION.cff: {old}", *[f"README.md: {old}"] * 2, f"notebooks/00_a.ipynb: {old}"]
+    )
+
+
+def test_links_are_rewritten_and_no_others(moved):
+    changed = links.rewrite(moved)
+    assert {path.name for path in changed} == {"CITATION.cff", "README.md", "00_a.ipynb"}
+    assert links.strangers(moved) == []
+    assert (moved / "README.md").read_text() == (
+        "git clone https://github.com/newcomer/new.git\n"
+        "https://colab.research.google.com/github/newcomer/new/blob/main/a.ipynb\n"
+        "We live at https://github.com/newcomer/new. "
+        "Others at https://github.com/someone/old-course-two,\n"
+        "https://github.com/someone/old-course.io and https://github.com/pytorch/pytorch.\n"
+    )
+    assert links.rewrite(moved) == []
+
+
+def test_address_that_no_badge_can_have_is_refused(moved):
+    (moved / "pyproject.toml").write_text('[project.urls]\nRepository = "https://example.org/x"\n')
+    with pytest.raises(ValueError, match="example.org/x.*https://github.com/OWNER/NAME"):
+        links.rewrite(moved)
+
+
+# --- the Makefile ---------------------------------------------------------------------------------
+
+# A Python that can create environments of its own kind, and whose pip only writes down its calls,
+# and fails where a file FAIL lies.
+FAKE_PYTHON = """#!/bin/sh
+case "$1 $2" in
+  "-c "*) exec "{python}" "$@" ;;
+  "--version ") echo "Python 3.11.0" ;;
+  "-m venv") echo venv >> calls; rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+  *) echo "$HF_HUB_OFFLINE $@" >> calls; case "$*" in *" -e "*) test ! -e FAIL ;; esac ;;
+esac
+"""
+
+
+class Checkout:
+    """A folder with the Makefile in it, a recording Python, and no network."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir()
+        for name in ["Makefile", "pyproject.toml", "constraints.txt"]:
+            shutil.copy(ROOT / name, folder)
+        (folder / "a python").write_text(FAKE_PYTHON.format(python=sys.executable))
+        (folder / "a python").chmod(0o755)
+
+    def make(self, *arguments: str, python: str = "./a python") -> subprocess.CompletedProcess:
+        # Not the variables of the make that may be running these very tests.
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "HF_"))}
+        command = ["make", "--no-print-directory", f"PYTHON={python}", *arguments]
+        (self.folder / "calls").write_text("")
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.folder / "calls").read_text().splitlines()
+
+    @property
+    def made(self) -> str:
+        """What the last call of make did: a new environment, an update of it, or nothing."""
+        if not any("pip" in call for call in self.calls):
+            return "nothing"
+        return "new" if "venv" in self.calls else "update"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path / "a folder")
+
+
+@needs_make
+def test_make_alone_helps_and_does_nothing(checkout):
+    result = checkout.make()
+    assert "make lab" in result.stdout and "make test" in result.stdout
+    assert checkout.calls == []
+
+
+@needs_make
+def test_second_set_up_costs_nothing(checkout):
+    first = checkout.make("setup")
+    assert (first.returncode, checkout.made) == (0, "new")
+    assert "Creating the environment" in first.stdout
+    torch, course, check = (call for call in checkout.calls if "pip" in call)
+    assert torch.endswith(f"install --no-deps torch=={TORCH}")
+    assert course.endswith(f"-c constraints.txt -e .[{makefile_value('EXTRAS')}]")
+    assert check.endswith("check")
+    second = checkout.make("setup")
+    assert (second.returncode, checkout.made) == (0, "nothing")
+    assert second.stdout == "The environment in .venv is ready.\n"
+
+
+@needs_make
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_changed_pins_update_the_environment(checkout, name):
+    checkout.make("setup")
+    with (checkout.folder / name).open("a") as file:
+        file.write("# changed\n")
+    checkout.make("setup")
+    assert checkout.made == "update"
+    checkout.make("setup")
+    assert checkout.made == "nothing"
+
+
+@needs_make
+def test_touched_files_change_nothing(checkout):
+    checkout.make("setup")
+    (checkout.folder / "constraints.txt").touch()
+    checkout.make("setup")
+    assert checkout.made == "nothing"
+
+
+@needs_make
+@pytest.mark.parametrize("was_ready", [False, True])
+def test_unfinished_set_up_begins_anew(checkout, was_ready):
+    if was_ready:
+        checkout.make("setup")
+        with (checkout.folder / "constraints.txt").open("a") as file:
+            file.write("# changed\n")
+    (checkout.folder / "FAIL").touch()
+    assert checkout.make("lab").returncode != 0
+    assert not any("jupyterlab" in call for call in checkout.calls)
+    (checkout.folder / "FAIL").unlink()
+    assert (checkout.make("setup").returncode, checkout.made) == (0, "new")
+    checkout.make("setup")
+    assert checkout.made == "nothing"
+
+
+@needs_make
+def test_interpreter_that_no_longer_runs_is_replaced(checkout):
+    checkout.make("setup")
+    (checkout.folder / ".venv" / "bin" / "python").write_text("#!/nowhere/python\n")
+    assert (checkout.make("setup").returncode, checkout.made) == (0, "new")
+
+
+@needs_make
+def test_moved_folder_gets_a_new_environment(checkout):
+    checkout.make("setup")
+    checkout.folder = checkout.folder.rename(checkout.folder.parent / "elsewhere")
+    checkout.make("setup")
+    assert checkout.made == "new"
+
+
+@needs_make
+def test_without_a_fitting_python_one_sentence_says_so(checkout):
+    result = checkout.make("lab", python="no-such-python")
+    assert result.returncode != 0 and checkout.calls == []
+    assert "No Python from 3.11 to 3.14" in result.stderr and "no-such-python" in result.stderr
+    assert "PYTHON=" in result.stderr
+
+
+@needs_make
+def test_torch_index_holds_for_torch_alone(checkout):
+    result = checkout.make("setup", f"TORCH_INDEX={CPU_INDEX}")
+    torch, course, _ = (call for call in checkout.calls if "pip" in call)
+    assert f"--index-url {CPU_INDEX} torch==" in torch
+    assert CPU_INDEX not in course + result.stdout
+
+
+@needs_make
+def test_lab_opens_the_first_notebook_and_forwards_its_arguments(checkout):
+    checkout.make("lab", "LAB_ARGS=--no-browser --port 8899")
+    call = checkout.calls[-1]
+    root = "--allow-root " if os.getuid() == 0 else ""
+    assert call == f" -m jupyterlab notebooks/00_welcome.ipynb {root}--no-browser --port 8899"
+
+
+@needs_make
+def test_test_runs_offline_and_forwards_its_arguments(checkout):
+    checkout.make("test", "TEST_ARGS=-k scenes")
+    assert checkout.calls[-1] == f"1 -m pytest {makefile_value('TESTS')} -k scenes"
+
+
+# --- these tests' own tools -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", ["torch>=2", "torch==2.*", "torch"])
+def test_loose_pin_is_refused(line):
+    with pytest.raises((AssertionError, ValueError)):
+        version_of(Requirement(line))
+
+
+def test_imports_are_found():
+    assert imported("import a.b, c\ndef f():\n    from d.e import g\n    from . import h") == set(
+        "acd"
+    )
