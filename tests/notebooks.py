@@ -30,6 +30,7 @@ import json
 import os
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -80,7 +81,8 @@ def run(
     )
     if started:
         client.on_notebook_start = lambda **_: started(manager)
-    client.execute()
+    # The kernel's own log, not what cells print: nbval leaves it out, too.
+    client.execute(stderr=subprocess.DEVNULL)
 
 
 def tidy(notebook: NotebookNode) -> None:

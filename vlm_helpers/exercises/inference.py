@@ -249,10 +249,6 @@ def _last(logits):
     return logits[0, -1].argmax().item()
 
 
-def _first(logits):
-    return logits[0, 0].argmax().item()
-
-
 def _least(logits):
     return logits[0, -1].argmin().item()
 
@@ -285,10 +281,15 @@ def _naive(choose, *, look="always", remember="all"):
     return loop
 
 
+def _first(model, inputs, max_new_tokens):
+    # The first step tells: with a cache, each later one has a single position.
+    return [model(**inputs).logits[0, 0].argmax().item()]
+
+
 # Wrong loops, run beside the learner's: where they give the same ids, they say what is wrong.
 _IMITATIONS = (
     (
-        _naive(_first),
+        _first,
         "You choose from the logits of the first position: what follows the whole text is "
         f"predicted at the last. {_AXIS}",
     ),
