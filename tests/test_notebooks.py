@@ -28,7 +28,8 @@ def test_stored_notebook_has_no_problems(path):
     assert notebooks.problems(path) == []
 
 
-def test_nothing_but_notebooks_lies_in_the_folder():
+def test_the_folder_holds_notebooks_and_nothing_else():
+    assert notebooks.find()
     assert notebooks.strays() == []
 
 
@@ -64,7 +65,9 @@ def good_notebook():
         cells=[
             new_markdown_cell("# A title\n\nYou will be able to lint.\n\n[Sources](#References)"),
             new_code_cell("%pip install -q nothing\nimport math", execution_count=1),
-            new_markdown_cell("## A section\n\nSee [the other one](01_other.ipynb#A-section)."),
+            new_markdown_cell(
+                "## A section\n\nSee [the other one](01_other.ipynb#A-section)\nand [a page](https://example.org/home/)."
+            ),
             new_code_cell(
                 "draw()",
                 execution_count=2,
