@@ -14,7 +14,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 EXTRAS := lab,training,dev
-FIRST_NOTEBOOK := notebooks/00_welcome.ipynb
+# The whole repository is served, so that links from the notebooks to its other files work.
+LAB := --ServerApp.root_dir=. notebooks/00_welcome.ipynb
 TESTS := --nbval -n 2 --dist loadscope tests notebooks
 
 # The stamp is named after what the environment was made from: after a changed pin, or in a folder
@@ -68,11 +69,13 @@ $(READY):
 	    exit 1; \
 	  fi; \
 	  echo "Creating the environment in $(VENV) with $$("$$found" --version)."; \
-	  "$$found" -m venv --clear $(VENV); \
-	fi
-	@if [ -z "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && [ ! -e /proc/driver/nvidia ]; then \
-	  echo "No NVIDIA GPU here. If pip now fetches gigabytes of CUDA packages, stop it and save them:"; \
-	  echo "  make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu"; \
+	  "$$found" -m venv --clear $(VENV) || exit; \
+	  if [ -z "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && \
+	     [ ! -e /proc/driver/nvidia ] && ! command -v nvidia-smi >/dev/null; then \
+	    echo "No NVIDIA GPU here. If pip now fetches gigabytes of CUDA packages, stop it;"; \
+	    echo "  make $(or $(firstword $(MAKECMDGOALS)),setup) TORCH_INDEX=https://download.pytorch.org/whl/cpu"; \
+	    echo "does without them."; \
+	  fi; \
 	fi
 	@echo "Installing torch."
 	@$(PIP) install --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") \
@@ -83,8 +86,8 @@ $(READY):
 	@pwd > $(READY)
 
 lab: $(READY)
-	@echo "Opening $(FIRST_NOTEBOOK) in JupyterLab. To stop it: Ctrl-C, twice."
-	@HF_HUB_DISABLE_TELEMETRY=1 $(PY) -m jupyterlab $(FIRST_NOTEBOOK) \
+	@echo "Opening the first notebook in JupyterLab. To stop it: Ctrl-C, twice."
+	@HF_HUB_DISABLE_TELEMETRY=1 $(PY) -m jupyterlab $(LAB) \
 	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
 # Two workers share two cores, so each keeps to one thread.

@@ -349,7 +349,7 @@ def test_plain_commands_do_what_make_does():
     readme = read("README.md")
     assert f"\npip install torch=={TORCH} " in readme
     assert f'\npip install -c constraints.txt -e ".[{makefile_value("EXTRAS")}]"\n' in readme
-    assert f"\njupyter lab {makefile_value('FIRST_NOTEBOOK')}\n" in readme
+    assert f"\njupyter lab {makefile_value('LAB')}\n" in readme
     assert f"\npytest {makefile_value('TESTS')}\n" in readme
     assert f"TORCH_INDEX={CPU_INDEX}\n" in readme
     assert set(re.findall(r"https://download\.pytorch\.org/whl/cpu\w*", readme)) == {CPU_INDEX}
@@ -568,7 +568,7 @@ def test_lab_opens_the_first_notebook_and_forwards_its_arguments(checkout):
     checkout.make("lab", "LAB_ARGS=--no-browser --port 8899")
     call = checkout.calls[-1]
     root = "--allow-root " if os.getuid() == 0 else ""
-    assert call == f" -m jupyterlab notebooks/00_welcome.ipynb {root}--no-browser --port 8899"
+    assert call == f" -m jupyterlab {makefile_value('LAB')} {root}--no-browser --port 8899"
 
 
 @needs_make
