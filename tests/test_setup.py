@@ -453,7 +453,8 @@ class Checkout:
 
     def make(self, *arguments: str, python: str = "./a python") -> subprocess.CompletedProcess:
         # Not the variables of the make that may be running these very tests.
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "HF_"))}
+        theirs = re.compile(r"MAKE|MFLAGS|HF_|(PYTHON|TORCH_INDEX|(LAB|TEST|UV)_ARGS)$")
+        env = {name: value for name, value in os.environ.items() if not theirs.match(name)}
         command = ["make", "--no-print-directory", f"PYTHON={python}", *arguments]
         (self.folder / "calls").write_text("")
         return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
