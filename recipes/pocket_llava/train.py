@@ -252,9 +252,7 @@ def run_stage(args, trainee, processor, stage, step, optimizer_state):
         work(0, *common)
         return
     trainee.share_memory()
-    children = [
-        context.Process(target=work, args=(rank, *common)) for rank in range(args.workers)
-    ]
+    children = [context.Process(target=work, args=(rank, *common)) for rank in range(args.workers)]
     for child in children:
         child.start()
     for child in children:

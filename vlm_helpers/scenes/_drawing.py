@@ -8,31 +8,14 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vlm_helpers.scenes._scene import COLORS, PICTURE_SIZE, Scene
+from vlm_helpers.scenes._scene import COLORS, PICTURE_SIZE, Scene, font_size
 
 SIGN_FILL, SIGN_EDGE, SIGN_TEXT = (255, 250, 225), (90, 70, 50), (30, 25, 20)
-
-
-def _font_size(text: str) -> int:
-    """In pixels of a picture 384 wide."""
-    if text.isdigit():
-        return 66
-    return 54 if len(text) <= 5 else 44
 
 
 @lru_cache(maxsize=64)
 def _font(pixels: float) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(pixels)  # Pillow carries this font: no file to look for
-
-
-@lru_cache(maxsize=512)
-def _text_width(text: str) -> float:
-    return _font(_font_size(text)).getlength(text.upper())
-
-
-def sign_size(text: str) -> tuple[int, int]:
-    """Width and height of the sign that holds `text`, in pixels of a picture 384 wide."""
-    return math.ceil(_text_width(text)) + 26, round(_font_size(text) * 1.12) + 10
 
 
 def render(scene: Scene, size: int, supersample: int) -> Image.Image:
@@ -53,7 +36,7 @@ def render(scene: Scene, size: int, supersample: int) -> Image.Image:
         draw.rounded_rectangle(
             (x0, y0, x1, y1), 8 * scale, SIGN_FILL, SIGN_EDGE, max(1, round(3 * scale))
         )
-        text, font = scene.sign.text, _font(_font_size(scene.sign.text) * scale)
+        text, font = scene.sign.text, _font(font_size(scene.sign.text) * scale)
         draw.text(
             ((x0 + x1) / 2, (y0 + y1) / 2), text.upper(), SIGN_TEXT, font, anchor="mm",
             stroke_width=1.2 * scale,

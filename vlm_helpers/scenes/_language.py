@@ -29,12 +29,14 @@ class Question:
         text: the question, as it goes into the prompt.
         answer: what is right: a word or two, yes/no, digits, a letter, or location tokens.
         choices: the options of a multiple-choice question, in the order of their letters.
+        objects: the objects that it asks about, those of them that are there.
     """
 
     skill: str
     text: str
     answer: str
     choices: tuple[str, ...] = ()
+    objects: tuple[SceneObject, ...] = ()
 
 
 def location_tokens(points) -> str:
@@ -90,7 +92,7 @@ def _caption(scene, draws, style="short"):
         "detailed": ("Describe the picture in detail.", "Give a detailed description."),
         "grounded": ("Describe the picture with boxes.", "Name every object with its box."),
     }
-    return draws.pick(wordings[style]), scene.caption(style)
+    return draws.pick(wordings[style]), scene.caption(style), scene.objects
 
 
 def _detailed_caption(scene, draws):
@@ -137,7 +139,7 @@ def _color(scene, draws):
     if not candidates:
         return None
     thing, words = draws.pick(candidates)
-    return _color_wording(draws, words), thing.color
+    return _color_wording(draws, words), thing.color, (thing,)
 
 
 def _color_wording(draws, words):
@@ -154,7 +156,7 @@ def _shape(scene, draws):
     if not candidates:
         return None
     thing, words = draws.pick(candidates)
-    return _shape_wording(draws, words), thing.shape
+    return _shape_wording(draws, words), thing.shape, (thing,)
 
 
 def _shape_wording(draws, words):
@@ -169,7 +171,7 @@ def _size(scene, draws):
     )  # fmt: skip
     if draws.chance(0.06):
         return draws.pick(wordings).format(_absent_name(scene, draws)), NONE
-    return draws.pick(wordings).format(thing.name), thing.size
+    return draws.pick(wordings).format(thing.name), thing.size, (thing,)
 
 
 def _kinds(scene, draws, absent_share) -> tuple[str, list[SceneObject]]:
@@ -195,21 +197,23 @@ def _plural(kind: str) -> str:
 def _count(scene, draws):
     kind, things = _kinds(scene, draws, 0.25)
     wordings = ("How many {} are there?", "Count the {}.", "How many {} do you see?")
-    return draws.pick(wordings).format(_plural(kind)), str(len(things))
+    return draws.pick(wordings).format(_plural(kind)), str(len(things)), things
 
 
 def _exists(scene, draws):
-    there = draws.chance(0.5)
+    there, about = draws.chance(0.5), ()
     if draws.chance(0.3):  # a shape or a colour alone
         attribute, values = draws.pick((("shape", SHAPES), ("color", tuple(COLORS))))
         present = {getattr(thing, attribute) for thing in scene.objects}
         value = draws.pick([v for v in values if (v in present) == there])
         name = value if attribute == "shape" else f"{value} object"
     else:
-        name = draws.pick(scene.objects).name if there else _absent_name(scene, draws)
+        thing = draws.pick(scene.objects)
+        name = thing.name if there else _absent_name(scene, draws)
+        about = (thing,) if there else ()
     article = "an" if name[0] in "aeiou" else "a"
     wordings = ("Is there {} in the picture?", "Is there {}?", "Do you see {}?")
-    return draws.pick(wordings).format(f"{article} {name}"), "yes" if there else "no"
+    return draws.pick(wordings).format(f"{article} {name}"), "yes" if there else "no", about
 
 
 def _side(a: SceneObject, b: SceneObject) -> str | None:
@@ -237,7 +241,7 @@ def _relation(scene, draws):
         "Where is the {a}, seen from the {b}?",
         "Where is the {a} relative to the {b}?",
     )
-    return draws.pick(wordings).format(a=a.name, b=b.name), _side(a, b)
+    return draws.pick(wordings).format(a=a.name, b=b.name), _side(a, b), pair
 
 
 SIDE_PHRASES = {
@@ -264,7 +268,7 @@ def _relation_yes_no(scene, draws):
         if abs(offset) > 0.04:
             asked = opposite
     text = f"Is the {a.name} {SIDE_PHRASES[asked]} the {b.name}?"
-    return text, "yes" if asked == true_side else "no"
+    return text, "yes" if asked == true_side else "no", pair
 
 
 def _compare(scene, draws):
@@ -283,10 +287,10 @@ def _compare(scene, draws):
     if draws.chance(0.5):
         word, sign = draws.pick((("larger", 1), ("smaller", -1)))
         right = (a.radius - b.radius) * sign > 0
-        return f"Is the {a.name} {word} than the {b.name}?", "yes" if right else "no"
+        return f"Is the {a.name} {word} than the {b.name}?", "yes" if right else "no", (a, b)
     word, sign = draws.pick((("larger", 1), ("smaller", -1)))
     answer = a if (a.radius - b.radius) * sign > 0 else b
-    return f"Which is {word}, the {a.name} or the {b.name}?", f"the {answer.name}"
+    return f"Which is {word}, the {a.name} or the {b.name}?", f"the {answer.name}", (a, b)
 
 
 def _number(scene, draws):
@@ -326,33 +330,35 @@ def _locate(scene, draws):
     if draws.chance(0.08):
         words, thing = "sign", scene.sign
     wordings = ("Locate the {}.", "Give the box of the {}.", "Find the {}.")
-    return draws.pick(wordings).format(words), _box_tokens(thing) if thing else NONE
+    about = (thing,) if isinstance(thing, SceneObject) else ()
+    return draws.pick(wordings).format(words), _box_tokens(thing) if thing else NONE, about
 
 
 def _locate_all(scene, draws):
     kind, things = _kinds(scene, draws, 0.1)
     wordings = ("Locate all {}.", "Give the boxes of all {}.", "Find all {}.")
     boxes = ", ".join(_box_tokens(thing) for thing in things)
-    return draws.pick(wordings).format(_plural(kind)), boxes or NONE
+    return draws.pick(wordings).format(_plural(kind)), boxes or NONE, things
 
 
 def _point(scene, draws):
     words, thing = _one_object(scene, draws)
     wordings = ("Point to the {}.", "Point at the {}.")
     answer = location_tokens([thing.center]) if thing else NONE
-    return draws.pick(wordings).format(words), answer
+    return draws.pick(wordings).format(words), answer, (thing,) if thing else ()
 
 
 def _outline(scene, draws):
     words, thing = _one_object(scene, draws)
     answer = location_tokens(thing.outline(fine=False)) if thing else NONE
-    return draws.pick(("Outline the {}.", "Trace the {}.")).format(words), answer
+    wordings = ("Outline the {}.", "Trace the {}.")
+    return draws.pick(wordings).format(words), answer, (thing,) if thing else ()
 
 
 def _region(scene, draws):
     thing = draws.pick(scene.objects)
     wordings = ("What is at {}?", "Name the object at {}.")
-    return draws.pick(wordings).format(_box_tokens(thing)), f"a {thing.description}"
+    return draws.pick(wordings).format(_box_tokens(thing)), f"a {thing.description}", (thing,)
 
 
 CHOICE_SKILLS = ("color", "shape", "size", "count", "relation", "number", "word")
@@ -376,13 +382,14 @@ def _options(scene: Scene, draws: Draws, skill: str, answer: str) -> list[str]:
     return draws.shuffled(sorted(set(pool) - {answer}))
 
 
-def multiple_choice(question: str, choices, answer: str) -> Question:
+def multiple_choice(question: str, choices, answer: str, objects=()) -> Question:
     """A lettered multiple-choice question in the form that pocket-llava was trained on.
 
     Args:
         question: what is asked.
         choices: two to four options, in the order of their letters.
         answer: the option that is right.
+        objects: what the question asks about, as in `Question`.
     """
     choices = tuple(choices)
     if not 2 <= len(choices) <= len(LETTERS):
@@ -391,7 +398,7 @@ def multiple_choice(question: str, choices, answer: str) -> Question:
         raise ValueError(f"The answer {answer!r} must be exactly one of the choices {choices}.")
     lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices)]
     text = "\n".join([question, *lines, "Answer with the letter."])
-    return Question("choice", text, LETTERS[choices.index(answer)], choices)
+    return Question("choice", text, LETTERS[choices.index(answer)], choices, tuple(objects))
 
 
 def _choice(scene, draws):
@@ -402,10 +409,10 @@ def _choice(scene, draws):
     asked = _MAKERS[skill](scene, draws)
     if not asked or asked[1] == NONE:
         return None
-    text, answer = asked
+    text, answer, *about = asked
     n = draws.weighted((4, 3, 2), (5, 2, 1))
     wrong = _options(scene, draws, skill, answer)[: n - 1]
-    return multiple_choice(text, draws.shuffled([answer, *wrong]), answer)
+    return multiple_choice(text, draws.shuffled([answer, *wrong]), answer, *about)
 
 
 _MAKERS = {
@@ -435,7 +442,10 @@ SKILLS = tuple(_MAKERS)
 def ask(scene: Scene, draws: Draws, skill: str) -> Question | None:
     """One question of `skill`, or None where this draw finds none in the scene."""
     made = _MAKERS[skill](scene, draws)
-    return made if made is None or isinstance(made, Question) else Question(skill, *made)
+    if made is None or isinstance(made, Question):
+        return made
+    text, answer, *about = made
+    return Question(skill, text, answer, objects=tuple(*about))
 
 
 def questions(scene: Scene, skills, per_skill: int, seed: int) -> list[Question]:
@@ -466,7 +476,10 @@ def follow_ups(scene: Scene, draws: Draws, turns: int) -> Turns:
     """Turns about one object, where only the first names it."""
     thing = draws.pick(scene.objects)
     box = _box_tokens(thing)
-    first = [(f"Is there a {thing.name} in the picture?", "yes"), (f"Locate the {thing.name}.", box)]
+    first = [
+        (f"Is there a {thing.name} in the picture?", "yes"),
+        (f"Locate the {thing.name}.", box),
+    ]
     later = [
         ("What size is it?", thing.size),
         ("Where is it?", thing.place),

@@ -35,6 +35,37 @@ WORDS = (
     "stop street taxi tea tickets toilet toys train water west zoo"
 ).split()
 MAX_OBJECTS = 6
+# How wide the letters A to Z and the digits are in thousandths of the font's size. They stand here
+# because a layout must not depend on the font renderer of the machine.
+LETTER_WIDTHS = (
+    639,
+    627,
+    699,
+    709,
+    587,
+    567,
+    710,
+    730,
+    264,
+    544,
+    609,
+    575,
+    866,
+    718,
+    737,
+    598,
+    733,
+    619,
+    585,
+    612,
+    682,
+    622,
+    952,
+    625,
+    581,
+    591,
+)
+DIGIT_WIDTHS = (580, 580, 580, 580, 580, 580, 580, 580, 580, 580)
 PICTURE_SIZE = 384  # side of a picture, in pixels
 
 # One pair per shape and no colour twice: together they show a model every colour and every
@@ -231,11 +262,24 @@ def _draw_sign(draws: Draws, sign: bool | str | None) -> Sign | None:
         with_sign = bool(sign)
     if not with_sign:
         return None
-    from vlm_helpers.scenes._drawing import sign_size
-
-    width, height = (side / PICTURE_SIZE for side in sign_size(text))
+    width, height = (side / PICTURE_SIZE for side in _sign_size(text))
     x0, y0 = 0.02 + x * (0.96 - width), 0.02 + y * (0.96 - height)
     return Sign(text, (x0, y0, x0 + width, y0 + height))
+
+
+def font_size(text: str) -> int:
+    """Of the writing on a sign, in pixels of a picture 384 wide."""
+    if text.isdigit():
+        return 66
+    return 54 if len(text) <= 5 else 44
+
+
+def _sign_size(text: str) -> tuple[float, float]:
+    widths = [
+        DIGIT_WIDTHS[int(c)] if c.isdigit() else LETTER_WIDTHS[ord(c.upper()) - ord("A")]
+        for c in text
+    ]
+    return sum(widths) * font_size(text) / 1000 + 26, font_size(text) * 1.12 + 10
 
 
 def _draw_objects(draws, wanted, split, shapes, sign) -> list[SceneObject]:

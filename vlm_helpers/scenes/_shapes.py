@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 
 Points = tuple[tuple[float, float], ...]
 
@@ -35,7 +35,7 @@ def _moon(n: int) -> Points:
     return tuple((x + 0.15, y) for x, y in outer + inner)
 
 
-@lru_cache(maxsize=None)
+@cache
 def outline(shape: str, fine: bool = True) -> Points:
     """The polygon of `shape`: the one that is drawn, or (not fine) one of at most 12 points.
 
