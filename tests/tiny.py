@@ -42,7 +42,7 @@ TEMPLATE = (
     "{% else %}{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}"
     "{% endfor %}{% endif %}"
-    "{% if message['role'] == 'assistant' %}</s>{% endif %}\n"
+    "{% if message['role'] == 'assistant' %}</s>{% endif %}{{ '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
 )
 SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<border>"]

@@ -170,7 +170,7 @@ def weight_names(found: Checkpoint) -> list[str]:
     if (found.folder / WEIGHTS).is_file() or not index.is_file():
         return [WEIGHTS]
     try:
-        names = sorted(set(_read_json(index)["weight_map"].values()))
+        names = sorted(set(map(str, _read_json(index)["weight_map"].values())))
     except (KeyError, AttributeError, TypeError):
         raise OSError(f"{index} is damaged: it has no weight_map.") from None
     if any(Path(name).name != name or not name.endswith(".safetensors") for name in names):

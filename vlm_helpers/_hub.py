@@ -5,6 +5,7 @@ Nothing here runs for a folder or an embedded model: without a Hub id there is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,51 @@ BAR_FROM = 100 * 2**20  # bytes; a longer download shows its progress
 
 
 def fetch_config(repo: str, revision: str | None) -> tuple[Path, str]:
-    """config.json of the model, and nothing else: the snapshot's folder, and its commit."""
-    from huggingface_hub import hf_hub_download
+    """config.json of the model, and nothing else: the snapshot's folder, and its commit.
+
+    Without a network, and while the Hub is down, what the cache holds is taken.
+    """
+    from huggingface_hub import HfApi, errors, hf_hub_download
 
     with sentences(repo, revision):
-        folder = Path(hf_hub_download(repo, "config.json", revision=revision)).parent
+        cached = is_commit(revision)  # a commit never changes: the cache is as good as the Hub
+        trouble: Exception | None = None
+        if not cached:
+            try:
+                # One question, asked once: hf_hub_download would go on asking for 20 s.
+                HfApi().model_info(repo, revision=revision, timeout=10)
+            except Exception as error:
+                if not _unreachable(error):
+                    raise
+                cached, trouble = True, error
+        try:
+            config = hf_hub_download(
+                repo, "config.json", revision=revision, local_files_only=cached
+            )
+        except errors.LocalEntryNotFoundError:
+            if trouble is not None:
+                raise trouble from None
+            if not cached:
+                raise
+            HfApi().model_info(repo, revision=revision, timeout=10)
+            config = hf_hub_download(repo, "config.json", revision=revision)
+        folder = Path(config).parent
     return folder, folder.name
+
+
+def is_commit(revision: str | None) -> bool:
+    return re.fullmatch(r"[0-9a-f]{40}", revision or "") is not None
+
+
+def _unreachable(error: Exception) -> bool:
+    """Whether the Hub gave no answer, or only that it is out of order."""
+    status = _status(error)
+    # The client lets the errors of its HTTP library, httpx or httpx2, through.
+    library = type(error).__module__.partition(".")[0].startswith("httpx")
+    if status is not None:
+        return status in (408, 429) or status >= 500
+    # OfflineModeIsEnabled is a ConnectionError.
+    return library or isinstance(error, (ConnectionError, TimeoutError))
 
 
 def fetch(repo: str, commit: str | None, patterns: list[str]) -> Path:
@@ -89,10 +129,9 @@ def sentences(repo: str, revision: str | None = None) -> Iterator[None]:
             f"There is no folder {repo!r} here, and no model of that name on the Hub that may be "
             "seen: check the spelling, or, if it is private, log in with `hf auth login`."
         ) from None
-    except errors.RemoteEntryNotFoundError as error:
-        file = str(error.request.url).rpartition("/")[2]
+    except errors.RemoteEntryNotFoundError:
         raise FileNotFoundError(
-            f"{repo} has no {file}, so it is no checkpoint that transformers can load (a LoRA "
+            f"{repo} has no config.json, so it is no checkpoint that transformers can load (a LoRA "
             "adapter is given as adapter=…, beside its base model)."
         ) from None
     except errors.HFValidationError:
@@ -100,7 +139,7 @@ def sentences(repo: str, revision: str | None = None) -> Iterator[None]:
             f"There is no folder {repo!r} here, and no model on the Hub can have that name: one "
             f"is called like {EXAMPLE!r}."
         ) from None
-    except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError) as error:
+    except Exception as error:
         status = _status(error)
         if status in (401, 403):
             raise _forbidden(repo, constants.ENDPOINT) from None
@@ -109,19 +148,14 @@ def sentences(repo: str, revision: str | None = None) -> Iterator[None]:
                 f"The Hub answered with error {status} when asked for {repo}, and this machine's "
                 "cache does not hold all of it: try again later."
             ) from None
-        raise ConnectionError(offline) from None
-    except ConnectionError:  # the client's OfflineModeIsEnabled among them
-        raise ConnectionError(offline) from None
-    except Exception as error:
-        # The client lets the errors of its HTTP library, httpx or httpx2, through.
-        if type(error).__module__.partition(".")[0].startswith("httpx"):
+        if isinstance(error, errors.LocalEntryNotFoundError) or _unreachable(error):
             raise ConnectionError(offline) from None
         raise
 
 
 def _forbidden(repo: str, endpoint: str) -> PermissionError:
     return PermissionError(
-        f"{repo} is gated, and this machine may not read it: accept its licence on "
+        f"{repo} may not be read from here, because it is gated or private: accept its licence on "
         f"{endpoint}/{repo}, log in with `hf auth login`, and load it again."
     )
 
@@ -137,14 +171,14 @@ def _status(error: BaseException | None) -> int | None:
 
 
 def no_safetensors(name: str, others: list[str] | None = None) -> OSError:
-    found = f"only {others[0]}" if others else "none"
+    found = f", only as {others[0]}" if others else ""
     return OSError(
-        f"{name} has no weights as safetensors ({found} found), and other formats are not opened, "
-        "because they can run code: look for a version of the model with model.safetensors."
+        f"{name} has no weights as safetensors{found}, and other formats are not opened, because "
+        "they can run code: look for a version of the model with model.safetensors."
     )
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, to stand at the end of a sentence."""
+    """The first line of an error's text as the end of a sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return (lines[0] if lines else type(error).__name__).rstrip(".!:") + "."

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 # Pillow reads many more, some of them through other programs (EPS through Ghostscript).
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO", "AVIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO", "AVIF")
 MAX_DOWNLOAD = 32 * 2**20  # bytes
 TIMEOUT = 20.0  # seconds for a whole download
 # Processors scale the short side up to what the model sees, so a strip explodes in memory.
@@ -88,8 +88,8 @@ def _from_data_url(url: str) -> bytes:
     kind, *options = head.removeprefix("data:").split(";")
     if not comma or not kind.startswith("image/"):
         raise ValueError(
-            f"The data: URL holds {kind or 'no media type'}, not a picture: "
-            "it must start like 'data:image/png;base64,'."
+            f"The data: URL holds no picture: it starts with {_short(url[:40])}, where it should "
+            "start like 'data:image/png;base64,'."
         )
     body = urllib.parse.unquote_to_bytes(body)
     if "base64" not in options:
@@ -102,10 +102,12 @@ def _from_data_url(url: str) -> bytes:
 
 def _download(url: str) -> bytes:
     name = _short(url)
-    request = urllib.request.Request(
-        urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]"),
-        headers={"User-Agent": "vlm-helpers", "Accept": "image/*"},
-    )
+    headers = {"User-Agent": "vlm-helpers", "Accept": "image/*"}
+    try:
+        escaped = urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+        request = urllib.request.Request(escaped, headers=headers)
+    except ValueError as error:
+        raise ValueError(f"{name} is no URL: {error}.") from None
     deadline = time.monotonic() + TIMEOUT
     late = f"{name} did not arrive within {TIMEOUT:.0f} s."
     try:
@@ -192,10 +194,9 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     try:
-        rgb = image.convert("RGB")
+        return image.convert("RGB")  # a copy, even where it is RGB already
     except ValueError:
         raise ValueError(f"{name} has the colour mode {mode}, which has no RGB form.") from None
-    return rgb if rgb is not image else image.copy()
 
 
 def _from_array(array: np.ndarray, deep: bool = False) -> Image.Image:
@@ -205,7 +206,7 @@ def _from_array(array: np.ndarray, deep: bool = False) -> Image.Image:
         array = array[:, :, 0]
     if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
         remedy = "it must be [height, width] or [height, width, 3]"
-        if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+        if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] > 4:
             remedy = "put the channels last, as in array.transpose(1, 2, 0)"
         elif array.ndim == 4:
             remedy = "give a list of pictures, as in list(array)"

@@ -150,7 +150,8 @@ question: a picture, a list of pictures, or None |
                 )
         except TemplateError as error:
             raise ValueError(
-                f"The chat template of {self.card.name} refuses this conversation: {error}."
+                f"The chat template of {self.card.name} refuses this conversation: "
+                f"{first_line(error)}"
             ) from error
         except (ValueError, TypeError, IndexError, KeyError) as error:
             raise ValueError(

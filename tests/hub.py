@@ -1,0 +1,248 @@
+"""A small Hugging Face Hub on the loopback, so that tests can push and load without a network.
+
+    with Hub() as hub:                       # set HF_ENDPOINT=hub.url before huggingface_hub is
+        commit = hub.add("me/model", folder)  # imported, and HF_HUB_DISABLE_XET=1
+        hub.fail("me/gated", "gated")
+
+It keeps models and datasets in memory, one list of commits each, and answers what the client asks
+for downloads (info, tree, paths, HEAD and GET with ranges) and for pushes (create, preupload, LFS,
+commit). `requests` lists what was asked: (method, path, bytes sent back).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+# status, X-Error-Code, X-Error-Message: what the Hub answers in each case
+FAILURES = {
+    "gated": (403, "GatedRepo", "Access to this repository is restricted."),
+    "forbidden": (403, "", "Forbidden."),
+    # Somebody who is not logged in is not told whether there is such a repository.
+    "unknown": (401, "RepoNotFound", "Invalid username or password."),
+    "broken": (500, "", "Internal error."),
+}
+
+
+class Hub:
+    """The server; a context manager. Names of datasets begin with `datasets/`."""
+
+    def __init__(self):
+        self.commits: dict[str, list[tuple[str, dict[str, bytes]]]] = {}  # name: (sha, files), …
+        self.failing: dict[str, str] = {}
+        self.requests: list[tuple[str, str, int]] = []
+        self.uploads: dict[str, bytes] = {}  # LFS objects by their sha256
+        self.closed = False
+        self.cut = 0  # > 0: files larger than this are sent up to here, and no further
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Nobody answers from now on, not even on connections that are still open."""
+        self.closed = True
+        self.server.shutdown()
+        self.server.server_close()
+
+    def add(self, name: str, folder: str | Path | dict[str, bytes]) -> str:
+        """A commit with the files of a folder; its 40 digits."""
+        if not isinstance(folder, dict):
+            root = Path(folder)
+            paths = [path for path in root.rglob("*") if path.is_file()]
+            folder = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+        history = self.commits.setdefault(name, [])
+        content = repr([len(history), name, sorted((k, oid(v)) for k, v in folder.items())])
+        sha = hashlib.sha1(content.encode()).hexdigest()
+        history.append((sha, dict(folder)))
+        return sha
+
+    def fail(self, name: str, how: str) -> None:
+        """From now on every question about `name` is answered with one of `FAILURES`."""
+        self.failing[name] = how
+
+    def files(self, name: str) -> dict[str, bytes]:
+        return self.commits[name][-1][1]
+
+
+def oid(data: bytes) -> str:
+    """The name that Git gives a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, body=b"", status=200, **headers):
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        self.hub.requests.append((self.command, self.path, len(body)))
+        self.send_response(status)
+        length = headers.pop("Content_Length", len(body))
+        for name, value in {**headers, "Content-Length": length}.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        if self.command != "HEAD":
+            sent = body[: self.hub.cut] if 0 < self.hub.cut < len(body) else body
+            self.wfile.write(sent)
+            self.close_connection = len(sent) < len(body)
+
+    def refuse(self, how):
+        status, code, message = FAILURES.get(how) or (404, how, "Not found")
+        self.answer({"error": message}, status, X_Error_Code=code, X_Error_Message=message)
+
+    def handle_any(self):
+        if self.hub.closed:
+            self.close_connection = True
+            return
+        url = urlsplit(self.path)
+        path = unquote(url.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        for pattern, action in (
+            (r"/api/repos/create", self.create),
+            (r"/api/validate-yaml", lambda body: self.answer({"errors": [], "warnings": []})),
+            (r"/upload/(?P<sha>\w+)", self.upload),
+            (r"/(?P<name>.+)\.git/info/lfs/objects/batch", self.batch),
+            (r"/api/(?P<name>.+?)/tree/(?P<rev>[^/]+)/?(?P<folder>.*)", self.tree),
+            (r"/api/(?P<name>.+?)/paths-info/(?P<rev>[^/]+)", self.paths),
+            (r"/api/(?P<name>.+?)/preupload/[^/]+", self.preupload),
+            (r"/api/(?P<name>.+?)/commit/[^/]+", self.commit),
+            (r"/api/(?P<name>.+?)/revision/(?P<rev>[^/]+)", self.info),
+            (r"/(?P<name>.+?)/resolve/(?P<rev>[^/]+)/(?P<file>.+)", self.resolve),
+            (r"/api/(?P<name>(models|datasets)/.+)", self.info),
+        ):
+            if match := re.fullmatch(pattern, path):
+                known = match.groupdict()
+                if "name" in known:
+                    known["name"] = known["name"].removeprefix("models/")
+                    how = self.hub.failing.get(known["name"])
+                    # What a gated model is called, and what files it has, everybody may see.
+                    if how and (how != "gated" or action == self.resolve):
+                        return self.refuse(how)
+                    if known["name"] not in self.hub.commits:
+                        return self.refuse("unknown")
+                return action(body=body, **known)
+        self.refuse("EntryNotFound")
+
+    do_GET = do_HEAD = do_POST = do_PUT = handle_any
+
+    def at(self, name, rev):
+        history = self.hub.commits[name]
+        if rev in ("main", "refs/heads/main"):
+            return history[-1]
+        return next((commit for commit in history if commit[0] == rev), (None, {}))
+
+    # ── downloads ──
+
+    def info(self, body, name, rev="main"):
+        sha, files = self.at(name, rev)
+        if sha is None:
+            return self.refuse("RevisionNotFound")
+        siblings = [{"rfilename": path} for path in files]
+        kind = {"id": name.removeprefix("datasets/"), "private": False, "downloads": 0, "likes": 0}
+        self.answer({**kind, "sha": sha, "siblings": siblings, "tags": [], "gated": False})
+
+    def entries(self, files, wanted):
+        return [
+            {"type": "file", "path": path, "size": len(data), "oid": oid(data)}
+            for path, data in files.items()
+            if wanted(path)
+        ]
+
+    def tree(self, body, name, rev, folder):
+        sha, files = self.at(name, rev)
+        if sha is None:
+            return self.refuse("RevisionNotFound")
+        found = self.entries(files, lambda path: not folder or path.startswith(folder + "/"))
+        return self.answer(found) if found or not folder else self.refuse("EntryNotFound")
+
+    def paths(self, body, name, rev):
+        wanted = parse_qs(body.decode())["paths"]
+        self.answer(self.entries(self.at(name, rev)[1], wanted.__contains__))
+
+    def resolve(self, body, name, rev, file):
+        sha, files = self.at(name, rev)
+        if sha is None:
+            return self.refuse("RevisionNotFound")
+        if file not in files:
+            # The client notes the commit of what is missing, too.
+            return self.answer(b"", 404, X_Error_Code="EntryNotFound", X_Repo_Commit=sha)
+        data = files[file]
+        about = {"ETag": f'"{oid(data)}"', "X_Repo_Commit": sha, "Accept_Ranges": "bytes"}
+        if match := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            start, end = int(match[1]), int(match[2] or len(data) - 1)
+            part = data[start : end + 1]
+            about["Content_Range"] = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
+            return self.answer(part, 206, **about)
+        self.answer(data, **about)
+
+    # ── pushes ──
+
+    def create(self, body):
+        asked = json.loads(body)
+        kind = asked.get("type", "model")
+        name = "/".join(filter(None, (asked.get("organization"), asked["name"])))
+        full = name if kind == "model" else f"{kind}s/{name}"
+        new = full not in self.hub.commits
+        if new:
+            self.hub.add(full, {})
+        self.answer({"url": f"{self.hub.url}/{full}"}, 200 if new else 409)
+
+    def preupload(self, body, name):
+        modes = [
+            {
+                "path": file["path"],
+                "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+                "shouldIgnore": False,
+            }
+            for file in json.loads(body)["files"]
+        ]
+        self.answer({"files": modes})
+
+    def batch(self, body, name):
+        objects = [
+            {**each, "actions": {"upload": {"href": f"{self.hub.url}/upload/{each['oid']}"}}}
+            for each in json.loads(body)["objects"]
+        ]
+        self.answer({"transfer": "basic", "objects": objects})
+
+    def upload(self, body, sha):
+        assert hashlib.sha256(body).hexdigest() == sha
+        self.hub.uploads[sha] = body
+        self.answer()
+
+    def commit(self, body, name):
+        files = dict(self.hub.files(name))
+        for line in body.splitlines():
+            step = json.loads(line)
+            value = step["value"]
+            if step["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif step["key"] == "lfsFile":
+                files[value["path"]] = self.hub.uploads[value["oid"]]
+            elif step["key"] == "deletedFile":
+                files.pop(value["path"], None)
+        sha = self.hub.add(name, files)
+        url = f"{self.hub.url}/{name}/commit/{sha}"
+        self.answer({"commitUrl": url, "commitOid": sha, "pullRequestUrl": None})

@@ -1,0 +1,380 @@
+"""Pictures from everywhere become upright RGB, or one sentence that says why not."""
+
+import base64
+import io
+import random
+import struct
+import threading
+import time
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vlm_helpers import _images
+from vlm_helpers._images import to_rgb
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def picture(size=(40, 30), mode="RGB"):
+    """Red above, blue below."""
+    image = Image.new("RGB", size, RED)
+    image.paste(BLUE, (0, size[1] // 2, *size))
+    return image.convert(mode)
+
+
+def encoded(image, kind="PNG", **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def near(pixel, colour, by=12):
+    return all(abs(a - b) <= by for a, b in zip(pixel, colour, strict=True))
+
+
+def png_header(width, height):
+    """A PNG that claims a size, and has no pixels."""
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+# ── what is taken ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
+def test_formats_by_path(tmp_path, kind):
+    file = tmp_path / "a picture"  # the content decides, not the name
+    file.write_bytes(encoded(picture(), kind))
+    for source in (file, str(file)):
+        image = to_rgb(source)
+        assert image.mode == "RGB" and image.size == (40, 30)
+        assert near(image.getpixel((5, 5)), RED) and near(image.getpixel((5, 25)), BLUE)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "CMYK", "YCbCr", "HSV", "RGBA"])
+def test_colour_modes_keep_their_colours(mode):
+    image = to_rgb(picture(mode=mode))
+    assert image.mode == "RGB"
+    assert near(image.getpixel((5, 5)), RED) and near(image.getpixel((5, 25)), BLUE)
+
+
+def test_cmyk_jpeg_is_not_inverted():
+    data = encoded(picture(mode="CMYK"), "JPEG")
+    assert near(to_rgb(Image.open(io.BytesIO(data))).getpixel((5, 5)), RED)
+
+
+def test_grey_and_two_coloured():
+    assert to_rgb(Image.new("L", (4, 4), 77)).getpixel((0, 0)) == (77, 77, 77)
+    assert to_rgb(Image.new("1", (4, 4), 1)).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_is_laid_on_white(mode):
+    clear = Image.new(mode, (8, 8), (0,) * len(mode))
+    assert to_rgb(clear).getpixel((3, 3)) == (255, 255, 255)
+    half = Image.new("RGBA", (8, 8), (255, 0, 0, 128))
+    assert near(to_rgb(half).getpixel((3, 3)), (255, 127, 127), by=2)
+
+
+def test_a_palette_with_a_transparent_colour_is_laid_on_white():
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.putpixel((0, 0), 1)
+    reread = to_rgb(Image.open(io.BytesIO(encoded(image, transparency=0))))
+    assert reread.getpixel((4, 4)) == (255, 255, 255) and reread.getpixel((0, 0)) == RED
+
+
+def test_16_bits_are_scaled_not_clipped(tmp_path):
+    deep = np.linspace(0, 65535, 64 * 4).reshape(4, 64).astype(np.uint16)
+    file = tmp_path / "deep.png"
+    Image.fromarray(deep).save(file)
+    expected = np.rint(deep / 257).astype(np.uint8)
+    for source in (file, deep, Image.fromarray(deep.astype(np.int32))):
+        grey = np.asarray(to_rgb(source))[:, :, 0]
+        assert np.abs(grey.astype(int) - expected).max() <= 1, source
+
+
+@pytest.mark.parametrize(
+    "orientation, corner", [(1, (0, 0)), (3, (1, 1)), (6, (1, 0)), (8, (0, 1))]
+)
+def test_exif_orientation_is_applied(orientation, corner):
+    image = Image.new("RGB", (40, 20), BLUE)
+    image.paste(RED, (0, 0, 20, 10))  # the upper left quarter
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = to_rgb(Image.open(io.BytesIO(encoded(image, "JPEG", exif=exif, quality=95))))
+    assert upright.size == ((40, 20) if orientation in (1, 3) else (20, 40))
+    x, y = (upright.width * (1 + 2 * corner[0]) // 4, upright.height * (1 + 2 * corner[1]) // 4)
+    assert near(upright.getpixel((x, y)), RED, by=30)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_damaged_exif_does_not_matter():
+    data = encoded(picture(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff nonsense")
+    assert to_rgb(Image.open(io.BytesIO(data))).size == (40, 30)
+
+
+def test_the_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert near(to_rgb(Image.open(io.BytesIO(data))).getpixel((1, 1)), RED)
+
+
+def test_the_source_is_not_changed():
+    for mode in ("RGB", "RGBA", "L"):
+        image = picture(mode=mode)
+        before = image.tobytes()
+        to_rgb(image).paste((1, 2, 3), (0, 0, 40, 30))
+        assert image.mode == mode and image.tobytes() == before
+
+
+@pytest.mark.parametrize(
+    "array, pixel",
+    [
+        (np.full((4, 6, 3), 200, np.uint8), 200),
+        (np.full((4, 6), 200, np.int64), 200),
+        (np.full((4, 6, 1), 200, np.uint8), 200),
+        (np.full((4, 6, 3), 0.5, np.float32), 128),
+        (np.full((4, 6, 3), 200.0), 200),
+        (np.full((4, 6), True), 255),
+        (np.full((4, 6, 4), 255, np.uint8), 255),
+        (np.asfortranarray(np.full((4, 6, 3), 9, np.uint8))[:, ::-1], 9),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_arrays(array, pixel):
+    image = to_rgb(array)
+    assert image.mode == "RGB" and image.size == (6, 4)
+    assert image.getpixel((2, 2)) == (pixel,) * 3
+
+
+def test_data_urls():
+    data = base64.b64encode(encoded(picture())).decode()
+    for url in (
+        f"data:image/png;base64,{data}",
+        f"data:image/png;charset=utf-8;base64,{data[:60]}\n{data[60:]}",
+        "data:image/png," + "".join(f"%{byte:02x}" for byte in encoded(picture())),
+    ):
+        assert near(to_rgb(url).getpixel((5, 5)), RED)
+
+
+# ── what is refused ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "array, says",
+    [
+        (np.zeros((3, 40, 30), np.uint8), "transpose"),
+        (np.zeros((2, 40, 30, 3), np.uint8), "list"),
+        (np.zeros(7, np.uint8), "height, width"),
+        (np.zeros((4, 4, 2), np.uint8), "height, width"),
+        (np.zeros((0, 4, 3), np.uint8), "no pixels"),
+        (np.full((4, 4), -1.0), "-1"),
+        (np.full((4, 4), np.nan), "nan"),
+        (np.full((4, 4), 300), "300"),
+        (np.full((4, 4), 1 + 2j), "complex"),
+        (np.full((4, 4), "x"), "uint8"),
+    ],
+)
+def test_arrays_that_are_no_pictures(array, says):
+    with pytest.raises(ValueError, match=says):
+        to_rgb(array)
+
+
+@pytest.mark.parametrize("source", [None, 7, b"bytes", {"image": 1}, [picture()]])
+def test_other_types(source):
+    with pytest.raises(TypeError, match="PIL image, a numpy array, a path or a URL"):
+        to_rgb(source)
+
+
+def test_files_that_are_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("no.png", "What is this?", "x" * 5000, "", "\0"):
+        with pytest.raises((FileNotFoundError, IsADirectoryError)) as error:
+            to_rgb(name)
+        assert len(str(error.value)) < 400
+    with pytest.raises(IsADirectoryError, match="folder"):
+        to_rgb(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        to_rgb("/dev/zero")
+
+
+def test_other_schemes():
+    for url in ("file:///etc/passwd", "ftp://host/a.png", "s3://bucket/a.png"):
+        with pytest.raises(ValueError, match="only http and https"):
+            to_rgb(url)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"<svg/>", b"%!PS-Adobe EPSF", b"\xff\xd8\xff"])
+def test_files_that_are_no_pictures(tmp_path, content):
+    file = tmp_path / "file.png"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="file.png"):
+        to_rgb(file)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_truncated_files(tmp_path, kind):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    file = tmp_path / "file"
+    file.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match="damaged|truncated"):
+        to_rgb(file)
+
+
+def test_bombs_are_refused_before_they_are_decoded(tmp_path, recwarn):
+    file = tmp_path / "bomb.png"
+    for size in (
+        (60_000, 60_000),
+        (12_000, 12_000),
+    ):  # Pillow refuses the first, warns of the other
+        file.write_bytes(png_header(*size))
+        started = time.perf_counter()
+        with pytest.raises(ValueError, match="89 million pixels"):
+            to_rgb(file)
+        assert time.perf_counter() - started < 1
+    with pytest.raises(ValueError, match="12000 x 12000"):
+        to_rgb(file)
+    file.write_bytes(png_header(60_000, 2))
+    with pytest.raises(ValueError, match="strip"):
+        to_rgb(file)
+
+
+def test_the_limit_is_pillows_own(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="30"):
+        to_rgb(picture())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert to_rgb(picture()).size == (40, 30)
+
+
+def test_damaged_data_urls():
+    for url in ("data:image/png;base64,!!!", "data:text/plain,hello", "data:image/png", "data:,"):
+        with pytest.raises(ValueError, match="data: URL"):
+            to_rgb(url)
+    with pytest.raises(ValueError, match="no picture"):
+        to_rgb("data:image/png;base64," + base64.b64encode(b"hello").decode())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_files_with_random_damage_give_a_picture_or_a_sentence(tmp_path):
+    rng = random.Random(0)
+    for kind in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"):
+        whole = encoded(picture(), kind)
+        for _ in range(25):
+            data = bytearray(whole)
+            for _ in range(rng.randint(1, 8)):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            file = tmp_path / "file"
+            file.write_bytes(bytes(data))
+            try:
+                assert to_rgb(file).mode == "RGB"
+            except ValueError as error:
+                assert str(file)[:40] in str(error)
+
+
+# ── URLs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def server():
+    png = encoded(picture())
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            name = self.path.split("?")[0]
+            if name == "/away":
+                self.send_response(302)
+                self.send_header("Location", "/good.png")
+                return self.end_headers()
+            if name == "/leak":
+                self.send_response(302)
+                self.send_header("Location", "file:///etc/passwd")
+                return self.end_headers()
+            if name in ("/404", "/403", "/500"):
+                return self.send_error(int(name[1:]))
+            kind = {"/page": "text/html", "/untyped": None, "/raw": "application/octet-stream"}
+            kind = kind.get(name, "image/png")
+            self.send_response(200)
+            if kind:
+                self.send_header("Content-Type", kind)
+            if name == "/broken":
+                self.send_header("Content-Length", str(len(png) * 2))
+            self.end_headers()
+            if name == "/page":
+                self.wfile.write(b"<html>a picture of a cat</html>")
+            elif name == "/liar":
+                self.wfile.write(b"no picture at all")
+            elif name == "/broken":
+                self.wfile.write(png[: len(png) // 2])
+            elif name == "/slow":
+                for byte in png[:60]:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.05)
+            else:
+                self.wfile.write(png)
+
+        def handle(self):
+            try:
+                super().handle()
+            except OSError:
+                pass  # the client has left
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ["good.png", "away", "untyped", "raw", "bild ä.png?x=1&y=%20"])
+def test_urls(server, name):
+    assert near(to_rgb(f"{server}/{name}").getpixel((5, 5)), RED)
+
+
+@pytest.mark.parametrize(
+    "name, kind, says",
+    [
+        ("page", ValueError, "text/html, not a picture"),
+        ("liar", ValueError, "no picture"),
+        ("404", FileNotFoundError, "404"),
+        ("403", PermissionError, "403"),
+        ("500", ConnectionError, "500"),
+        ("leak", ConnectionError, "302"),
+        ("broken", (ValueError, ConnectionError), "broken"),
+    ],
+)
+def test_urls_that_answer_something_else(server, name, kind, says):
+    with pytest.raises(kind, match=says):
+        to_rgb(f"{server}/{name}")
+
+
+def test_slow_and_large_urls(server, monkeypatch):
+    monkeypatch.setattr(_images, "TIMEOUT", 0.3)
+    started = time.perf_counter()
+    with pytest.raises(TimeoutError, match="did not arrive"):
+        to_rgb(f"{server}/slow")
+    assert time.perf_counter() - started < 2
+    monkeypatch.setattr(_images, "MAX_DOWNLOAD", 20)
+    with pytest.raises(ValueError, match="larger"):
+        to_rgb(f"{server}/good.png")
+
+
+def test_urls_that_nobody_answers():
+    for url in ("http://127.0.0.1:1/a.png", "http://", "http://[bad", "http://host.invalid/a.png"):
+        with pytest.raises((ConnectionError, ValueError), match="http"):
+            to_rgb(url)
