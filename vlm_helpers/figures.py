@@ -1,0 +1,297 @@
+"""Figures that several notebooks draw: pictures side by side, token probabilities, spans.
+
+    vh.figures.show(pictures, titles)                    pictures with a text under each
+    vh.figures.next_tokens(probabilities, tokenizer)     bars of the likeliest tokens, step by step
+    vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
+
+Each returns a closed matplotlib `Figure`: Jupyter shows it once, as the value of the cell's last
+line, and `.axes` and `.savefig` are there for more. Nothing is changed in matplotlib's settings.
+"""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vlm_helpers.loading import to_rgb
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart with every common kind of colour
+# vision. The first six read well beside each other on white.
+PALETTE = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "sky": "#56B4E9",
+    "vermilion": "#D55E00",
+    "purple": "#CC79A7",
+    "yellow": "#F0E442",
+    "black": "#000000",
+}
+GREY = "#C4C4C4"  # what is there, but is not the point
+INK = "#333333"
+
+WIDTH = 8.0  # inches; with DPI the width of JupyterLab's text column
+DPI = 100
+_CHARACTERS = 12.5  # an inch of text holds, at the size below
+
+_STYLE = {
+    "figure.dpi": DPI,
+    "savefig.dpi": DPI,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#888888",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "text.parse_math": False,  # an answer may hold a $
+}
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Run with the course's style in force: most artists read it when they are made."""
+
+    @functools.wraps(draw)
+    def styled(*args: Any, **options: Any) -> Figure:
+        import matplotlib
+
+        with matplotlib.rc_context(_STYLE):
+            return draw(*args, **options)
+
+    return styled
+
+
+@_styled
+def show(
+    images: Any,
+    titles: str | Sequence[str] | None = None,
+    columns: int | None = None,
+    *,
+    width: float | None = None,
+) -> Figure:
+    """Pictures side by side, each with its text below.
+
+    `images`: a picture or a list of them; a picture is anything that `loading.to_rgb` opens.
+    `titles`: a text for each; long ones are wrapped. `columns`: pictures in a row, by default up
+    to 4. `width`: of the whole figure in inches, by default what the pictures need, up to 8.
+
+    Raises `ValueError` where the numbers of pictures and titles differ, or there is no picture,
+    and what `to_rgb` raises.
+    """
+    several = isinstance(images, list | tuple)
+    pictures = [to_rgb(image) for image in (images if several else [images])]
+    texts = [titles] if isinstance(titles, str) else list(titles or [])
+    if not pictures:
+        raise ValueError("There is no picture to show: images is empty.")
+    if texts and len(texts) != len(pictures):
+        raise ValueError(
+            f"{_n(len(pictures), 'picture')} came with {_n(len(texts), 'title')}: one text each."
+        )
+    columns = _columns(columns, len(pictures), 4)
+    width = width or min(WIDTH, 3.2 * columns)
+    across = width / columns
+    wrapped = [_wrap(text, across) for text in texts]
+    rows = [range(i, min(i + columns, len(pictures))) for i in range(0, len(pictures), columns)]
+    # Each row is as high as its highest picture and its longest text.
+    heights = [
+        max(pictures[i].height / pictures[i].width for i in row) * (across - 0.1)
+        + max((wrapped[i].count("\n") + 1.6 for i in row if wrapped), default=0.4) * 0.18
+        for row in rows
+    ]
+    figure, grid = _subplots(
+        len(rows), columns, (width, sum(heights)), gridspec_kw={"height_ratios": heights}
+    )
+    for ax in grid[len(pictures) :]:
+        ax.set_axis_off()
+    for i, (ax, picture) in enumerate(zip(grid, pictures)):
+        ax.imshow(picture)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set(visible=True, color=GREY)
+        if wrapped:
+            ax.set_xlabel(wrapped[i], color=INK, parse_math=False)
+    return figure
+
+
+@_styled
+def next_tokens(
+    probabilities: Any,
+    tokenizer: Any,
+    chosen: Sequence[int] | None = None,
+    *,
+    top: int = 5,
+    titles: Sequence[str] | None = None,
+    beside: Any = None,
+    labels: tuple[str, str] = ("probability", "beside"),
+    columns: int = 4,
+) -> Figure:
+    """One panel a step, with bars for the likeliest next tokens.
+
+    `probabilities`: [steps, vocabulary], an array or a tensor of numbers from 0 to 1.
+    `chosen`: the id taken at each step, by default the likeliest; its bar is coloured, and it is
+    drawn even where it is not among the `top`. `titles`: one a step, by default "step 1", …
+    `beside`: a second [steps, vocabulary], drawn as a diamond on the bar of the same token, for
+    instance what the model expects without the picture. `labels`: what bars and diamonds are, for
+    the legend that goes with `beside`. In a token's name, ␣ stands for a space.
+
+    Raises `ValueError` where the shapes do not go together.
+    """
+    values = _matrix(probabilities, "probabilities")
+    steps, vocabulary = values.shape
+    others = None if beside is None else _matrix(beside, "beside")
+    if others is not None and others.shape != values.shape:
+        raise ValueError(
+            f"beside is {list(others.shape)}, and probabilities are {list(values.shape)}: they "
+            "must be of the same steps and vocabulary."
+        )
+    taken = values.argmax(axis=1) if chosen is None else [int(i) for i in chosen]
+    names = [f"step {i + 1}" for i in range(steps)] if titles is None else list(titles)
+    for what, given in (("chosen ids", taken), ("titles", names)):
+        if len(given) != steps:
+            raise ValueError(f"{_n(steps, 'step')} came with {len(given)} {what}: one each.")
+    top = min(top, vocabulary)
+    columns = _columns(columns, steps, columns)
+    rows = -(-steps // columns)
+    height = rows * (0.24 * top + 0.42) + (0.65 if others is not None else 0.3)
+    figure, grid = _subplots(rows, columns, (WIDTH * max(columns, 2) / max(columns, 4), height))
+    for ax in grid[steps:]:
+        ax.set_axis_off()
+    for step, ax in enumerate(grid[:steps]):
+        ids = list(values[step].argsort()[::-1][:top])
+        if taken[step] not in ids:
+            ids[-1] = taken[step]
+        lengths = [float(values[step, i]) for i in ids]
+        colors = [PALETTE["blue"] if i == taken[step] else GREY for i in ids]
+        ax.barh(range(len(ids)), lengths, color=colors, height=0.72)
+        for y, length in enumerate(lengths):
+            ax.text(1.36, y, _short(length), va="center", ha="right", fontsize=8.5)
+        if others is not None:
+            ax.plot(
+                [float(others[step, i]) for i in ids], range(len(ids)), "D", markersize=5,
+                color=PALETTE["vermilion"], markeredgecolor="white", clip_on=False, zorder=3,
+            )  # fmt: skip
+        ax.set_yticks(range(len(ids)), [_name(tokenizer, i) for i in ids], family="monospace")
+        ax.set(xlim=(0, 1.36), ylim=(len(ids) - 0.4, -0.6), xticks=[0, 0.5, 1])
+        ax.set_xticklabels(["0", "0.5", "1"])
+        ax.tick_params(axis="y", length=0)
+        ax.spines["bottom"].set_bounds(0, 1)
+        ax.set_title(names[step], loc="left", fontweight="bold")
+    if others is not None:
+        marks = [grid[0].patches[0], grid[0].lines[0]]
+        figure.legend(marks, labels, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+@_styled
+def spans(
+    rows: Mapping[str, Sequence[tuple[str, float]]],
+    unit: str,
+    *,
+    colors: Mapping[str, str] | None = None,
+    totals: bool = True,
+) -> Figure:
+    """One bar a row, made of spans laid end to end: times, or runs of tokens.
+
+    `rows`: for each row's name its spans, (kind, length) in order, lengths in `unit`. A kind has
+    one colour everywhere, from `colors` or in order from `PALETTE`. `totals`: write each row's
+    sum at its end.
+
+    Raises `ValueError` for a length below 0, and where there is nothing to draw.
+    """
+    if not any(rows.values()):
+        raise ValueError("There is nothing to draw: rows holds no spans.")
+    kinds = list(dict.fromkeys(kind for row in rows.values() for kind, _ in row))
+    order = [color for name, color in PALETTE.items() if name not in ("yellow", "black")]
+    paint = {kind: order[i % len(order)] for i, kind in enumerate(kinds)} | dict(colors or {})
+    figure, (ax,) = _subplots(1, 1, (WIDTH, 0.5 * len(rows) + 0.95))
+    longest = max(sum(length for _, length in row) for row in rows.values())
+    for y, (name, row) in enumerate(rows.items()):
+        left = 0.0
+        for kind, length in row:
+            if length < 0:
+                raise ValueError(f"{name!r} has a span of {length} {unit}: lengths start at 0.")
+            ax.barh(
+                y, length, left=left, height=0.6, color=paint[kind], edgecolor="white",
+                linewidth=0.8,
+            )  # fmt: skip
+            left += length
+        if totals:
+            ax.text(left + 0.01 * longest, y, f"{left:,.0f} {unit}", va="center")
+    ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, longest * (1.12 if totals else 1)), xlabel=unit)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="x", labelsize=9)  # these ticks are made when the figure is drawn
+    from matplotlib.patches import Patch
+
+    figure.legend(
+        handles=[Patch(color=paint[kind], label=kind) for kind in kinds],
+        loc="outside upper center", ncols=len(kinds), frameon=False,
+    )  # fmt: skip
+    return figure
+
+
+# --- what they share ------------------------------------------------------------------------------
+
+
+def _subplots(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple:
+    """A closed figure, and its axes row by row."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(
+        rows, columns, figsize=size, layout="constrained", squeeze=False, **options
+    )
+    plt.close(figure)  # or Jupyter would show it a second time at the cell's end
+    return figure, list(axes.flat)
+
+
+def _columns(wanted: int | None, number: int, most: int) -> int:
+    if wanted is not None and wanted < 1:
+        raise ValueError(f"columns must be 1 or more, not {wanted}.")
+    return min(wanted or most, number)
+
+
+def _matrix(values: Any, name: str) -> Any:
+    import numpy as np
+
+    if hasattr(values, "detach"):  # a tensor, perhaps on a GPU, in bfloat16 or with a gradient
+        values = values.detach().cpu().float()
+    array = np.asarray(values, dtype=float)
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"{name} must be [steps, vocabulary]; their shape is {list(array.shape)}.")
+    if array.min() < 0 or array.max() > 1.001:
+        raise ValueError(f"{name} must be from 0 to 1: take the softmax of the logits first.")
+    return array
+
+
+def _name(tokenizer: Any, token_id: int) -> str:
+    """A token as people read it: byte-level and SentencePiece vocabularies mark spaces apart."""
+    token = str(tokenizer.convert_ids_to_tokens(int(token_id)))
+    return token.replace("Ġ", "␣").replace("▁", "␣").replace("Ċ", "\\n").replace("\n", "\\n")
+
+
+def _short(probability: float) -> str:
+    return f"{probability:.2f}" if probability >= 0.005 else "<.01"
+
+
+def _wrap(text: str, inches: float) -> str:
+    across = max(8, int(inches * _CHARACTERS))
+    lines = [textwrap.wrap(line, across) or [""] for line in str(text).split("\n")]
+    return "\n".join(line for wrapped in lines for line in wrapped)
+
+
+def _n(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
