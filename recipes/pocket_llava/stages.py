@@ -43,7 +43,7 @@ EVERYTHING = {
 
 STAGES = (
     # the tower learns to see from labels on every patch, before there is any language
-    Stage("see", 5000, 32, Mixture({}), {"vision": 1.5e-3}, dense=1.0, decay=800),
+    Stage("see", 3200, 32, Mixture({}), {"vision": 1.5e-3}, dense=1.0, decay=900),
     # projector and decoder learn to say what is there; the tower rests
     Stage(
         "describe", 3000, 16, Mixture({**CAPTIONS, "listing": 6}, objects=(1, 2, 3)),

@@ -1,0 +1,206 @@
+"""Writes the model cards: `python -m recipes.pocket_llava.card --run runs/pocket-llava`.
+
+The figures come from `evaluate.py --out`, the curve from the training log: nothing on a card is
+typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from recipes.pocket_llava.stages import STAGES
+
+DATA = Path(__file__).parents[2] / "data"
+
+# (row, skill, figure in the JSON, at least, aim)
+TARGETS = [
+    ("caption: object F1", "caption", "object F1", 0.97, 0.99),
+    ("caption: every object right", "caption", "every object right", 0.88, 0.95),
+    ("shape from colour", "shape", "accuracy", 0.98, 1.0),
+    ("colour from shape", "color", "accuracy", 0.98, 1.0),
+    ("size", "size", "accuracy", 0.98, 1.0),
+    ("count", "count", "accuracy", 0.90, 0.98),
+    ("existence, yes/no", "exists", "accuracy", 0.96, 0.99),
+    ("relation, 4-way", "relation", "accuracy", 0.92, 0.98),
+    ("relation, yes/no", "relation_yes_no", "accuracy", 0.95, 0.98),
+    ("reading a number", "number", "accuracy", 0.95, 0.98),
+    ("reading a word", "word", "accuracy", 0.80, 0.95),
+    ("locating one object: accuracy at IoU 0.5", "locate", "accuracy at IoU 0.5", 0.90, 0.97),
+    ("locating all of a kind: F1 at IoU 0.5", "locate_all", "F1 at IoU 0.5", 0.80, 0.95),
+    ("multiple choice, CircularEval", "choice", "CircularEval", 0.85, 0.95),
+]
+# measured too, without a bar
+OTHERS = [
+    ("comparison", "compare", "accuracy"),
+    ("detailed caption: object F1", "detailed_caption", "object F1"),
+    ("grounded caption: object F1", "grounded_caption", "object F1"),
+    ("locating one object: mean IoU", "locate", "mean IoU"),
+    ("pointing: inside the box", "point", "inside the box"),
+    ("outline: mean mask IoU", "outline", "mean mask IoU"),
+    ("naming what is in a box", "region", "accuracy"),
+    ("multiple choice, one rotation", "choice", "one rotation"),
+    ('"none" where nothing is there to locate', "locate", '"none" where due'),
+]
+
+
+def cell(figures: dict, split: str, skill: str, figure: str) -> str:
+    value = figures.get(split, {}).get(skill, {}).get(figure)
+    return "" if value is None else f"{value:.3f}"
+
+
+def table(figures: dict) -> list[str]:
+    lines = [
+        "| skill | test | at least | aim | unseen pairs | blind | majority | any object |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row, skill, figure, bar, aim in [*TARGETS, *((*other, None, None) for other in OTHERS)]:
+        value = figures["test"].get(skill, {}).get(figure)
+        if value is None:
+            continue
+        short = bar is not None and value < bar
+        shown = f"**{value:.3f}** (short by {bar - value:.3f})" if short else f"{value:.3f}"
+        lines.append(
+            f"| {row} | {shown} | {bar or ''} | {aim or ''} "
+            f"| {cell(figures, 'unseen pairs', skill, figure)} "
+            f"| {cell(figures, 'blind', skill, figure)} "
+            f"| {cell(figures, 'test', skill, 'floor: majority') if 'acc' in figure else ''} "
+            f"| {cell(figures, 'test', skill, 'floor: any object')} |"
+        )
+    unseen = figures.get("unseen pairs", {})
+    values = [unseen[s][f] for _, s, f, *_ in TARGETS if f in unseen.get(s, {})]
+    if values:
+        lines.append(f"| unseen pairs, mean over the rows with a bar | | 0.85 | 0.95 "
+                     f"| {sum(values) / len(values):.3f} | | | |")  # fmt: skip
+    return lines
+
+
+def curve(log: list[dict], every: int) -> list[str]:
+    """The loss of each stage, a row every so many steps."""
+    lines = ["| stage | step | minutes since (re)start | patch loss | answer loss |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    last: dict[str, int] = {}
+    for row in log:
+        if row["step"] - last.get(row["stage"], -every) >= every:
+            last[row["stage"]] = row["step"]
+            lines.append(
+                f"| {row['stage']} | {row['step']} | {row['minutes']:.0f} "
+                f"| {row.get('dense', '')} | {row.get('answers', '')} |"
+            )
+    return lines
+
+
+def minutes(log: list[dict]) -> float:
+    """Training time on the clock: each start counts up to its last report."""
+    total, before = 0.0, None
+    for row in log:
+        if before and (row["minutes"] < before["minutes"] or row["stage"] != before["stage"]):
+            total += before["minutes"]
+        before = row
+    return total + (before["minutes"] if before else 0)
+
+
+def recipe() -> list[str]:
+    lines = ["| stage | updates | pictures each | learns (peak rate) | what is drawn |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    for stage in STAGES:
+        parts = ", ".join(f"{part} ({rate:g})" for part, rate in stage.learns.items())
+        skills = ", ".join(stage.mixture.weights) or "labels on every patch"
+        small = f"; scenes of {min(o)} to {max(o)}" if (o := stage.mixture.objects) else ""
+        lines.append(
+            f"| {stage.name} | {stage.steps:,} | {stage.batch} | {parts} | {skills}{small} |"
+        )
+    return lines
+
+
+HEAD = """---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: image-text-to-text
+language: en
+tags: [llava, vision-language-model, education]
+---
+
+# {name}
+
+{what}
+
+It is a stock `LlavaForConditionalGeneration` of {parameters:.1f} M parameters: a CLIP vision tower of
+6 layers × 192 on 8 × 8 patches of a 96-pixel picture, a two-layer MLP projector, a Llama decoder
+of 5 layers × 256. Its processor is a stock `LlavaProcessor`, its weights are bf16 safetensors. It
+was trained from nothing on pictures that the course draws itself; no other data, and no other
+model, went into it.
+
+```python
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+folder = "data/{name}"
+model = AutoModelForImageTextToText.from_pretrained(folder)
+processor = AutoProcessor.from_pretrained(folder)
+```
+
+Prompt form, made by the chat template that the processor carries:
+`<s>USER: <image>\\nquestion ASSISTANT: answer</s>USER: question ASSISTANT: answer</s>`
+
+## What it cannot do
+
+It knows coloured shapes and printed signs in pictures of the kind that `vlm_helpers.scenes` draws,
+the {words} words that stand on those signs, and questions worded the way it was asked them. It has
+no knowledge of the world, cannot read other words, has never seen a photograph, and answers all
+the same. Do not use it for anything but learning how such models work.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--run", type=Path, default=Path("runs/pocket-llava"))
+    parser.add_argument("--machine", required=True, help="what it was trained on, in words")
+    args = parser.parse_args()
+    log = [json.loads(line) for line in (args.run / "log.jsonl").read_text().splitlines()]
+    write("pocket-llava", args.run, args.machine, log)
+    write("pocket-llava-base", args.run, args.machine, log)
+
+
+def write(name: str, run: Path, machine: str, log: list[dict]) -> None:
+    from safetensors import safe_open
+
+    from vlm_helpers.scenes import WORDS
+
+    with safe_open(DATA / name / "model.safetensors", "pt") as file:
+        parameters = sum(file.get_tensor(key).numel() for key in file.keys()) / 1e6
+    figures = json.loads((run / f"{name}.json").read_text())
+    what = (
+        "The small vision language model that this course runs on."
+        if name == "pocket-llava"
+        else "pocket-llava before instruction tuning: its vision tower and projector are aligned "
+        "with captions, and captions (and lists of objects) are all it knows."
+    )
+    lines = [
+        HEAD.format(name=name, what=what, parameters=parameters, words=len(WORDS)),
+        "## What it can do",
+        "",
+        f"Greedy `generate()` on {figures['questions']} questions of each skill, on scenes with "
+        "seeds that steered no training. *Unseen pairs*: questions about colour-shape pairs that "
+        "never occur in training. *Blind*: the same model with the picture replaced by grey. "
+        "*Majority*: the commonest answer every time. *Any object*: the attribute of a random "
+        "object of the picture. Rebuilt by `python -m recipes.pocket_llava.evaluate`.",
+        "",
+        *table(figures),
+        "",
+        "## How it was trained",
+        "",
+        f"`python -m recipes.pocket_llava.train`, {minutes(log):.0f} minutes on {machine}. Scenes "
+        "are drawn afresh for every update and never repeat.",
+        "",
+        *recipe(),
+        "",
+        "The loss along the way:",
+        "",
+        *curve(log, 500),
+    ]
+    (DATA / name / "README.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
