@@ -434,7 +434,8 @@ FAKE_PYTHON = """#!/bin/sh
 case "$1 $2" in
   "-c "*) exec "{python}" "$@" ;;
   "--version ") echo "Python 3.11.0" ;;
-  "-m venv") echo venv >> calls; rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+  "-m venv") echo venv >> calls; test "$3" != --clear || rm -rf .venv
+             mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
   *) echo "$HF_HUB_OFFLINE $@" >> calls; case "$*" in *" -e "*) test ! -e FAIL ;; esac ;;
 esac
 """
@@ -528,7 +529,10 @@ def test_unfinished_set_up_begins_anew(checkout, was_ready):
     assert checkout.make("lab").returncode != 0
     assert not any("jupyterlab" in call for call in checkout.calls)
     (checkout.folder / "FAIL").unlink()
+    half_installed = checkout.folder / ".venv" / "half-installed"
+    half_installed.touch()
     assert (checkout.make("setup").returncode, checkout.made) == (0, "new")
+    assert not half_installed.exists()
     checkout.make("setup")
     assert checkout.made == "nothing"
 
