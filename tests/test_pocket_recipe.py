@@ -1,0 +1,219 @@
+"""The recipe of pocket-llava: packing changes nothing, training resumes, figures are right."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from recipes.pocket_llava import evaluate, packing, parts, train
+from recipes.pocket_llava.stages import EVERYTHING, STAGES
+from vlm_helpers import scenes
+from vlm_helpers.scenes._random import Draws
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return parts.make_processor()
+
+
+@pytest.fixture(scope="module")
+def packer(processor):
+    return packing.Packer(processor.tokenizer)
+
+
+def test_the_vocabulary_has_whole_words_single_digits_and_locations_that_survive(processor):
+    tokenizer = processor.tokenizer
+    for word in (*scenes.COLORS, *scenes.SHAPES, *scenes.HELD_OUT_SHAPES, *scenes.WORDS, "none"):
+        assert len(tokenizer(f" {word}", add_special_tokens=False).input_ids) == 1, word
+    assert tokenizer.tokenize("1234") == list("1234")
+    ids = tokenizer("a <loc_07><loc_63></s>", add_special_tokens=False).input_ids
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "a <loc_07><loc_63>"
+    text = "Ein Würfel, 骰子 & <3"  # bytes stand in for what was never seen
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids) == text
+
+
+def test_template_renders_the_prompt_that_training_packs(processor, packer):
+    turns = [("What size is it?", "small"), ("Where is it?", "on the left")]
+    text = processor.apply_chat_template(scenes.to_messages(turns))
+    assert text == (
+        "USER: <image>\nWhat size is it? ASSISTANT: small</s>"
+        "USER: Where is it? ASSISTANT: on the left</s>"
+    )
+    image = scenes.sample(0).image
+    ids = processor(text=text, images=image)["input_ids"][0]
+    assert ids == packer.prefix + packer.segment(turns)[0]
+    prompt = processor.apply_chat_template(
+        scenes.to_messages(turns)[:1], add_generation_prompt=True
+    )
+    assert text.startswith(prompt) and prompt.endswith("ASSISTANT:")
+
+
+def test_generation_tags_mark_answers_and_their_end(processor):
+    turns = [("What size is it?", "small"), ("Where is it?", "on the left")]
+    row = processor.apply_chat_template(
+        [
+            {**message, "content": [p for p in message["content"] if p["type"] == "text"]}
+            for message in scenes.to_messages(turns)
+        ],
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+    )
+    marked = [i for i, m in zip(row["input_ids"][0], row["assistant_masks"][0]) if m]
+    assert processor.tokenizer.decode(marked) == " small</s> on the left</s>"
+
+
+def test_a_packed_segment_is_to_the_model_a_prompt_of_its_own(processor, packer):
+    """Its logits are those of the plain prompt, so what is trained is what is asked later."""
+    model = parts.make_model(processor.tokenizer).eval()
+    trainee = train.Trainee(model).eval()
+    mixture = packing.Mixture(EVERYTHING)
+    batch = packer.batch(Draws("test"), mixture, [5])
+    _, ids, positions, mask, learnt, _ = (batch[k][0] for k in (
+        "pixels", "ids", "positions", "mask", "learnt", "patches"))  # fmt: skip
+    starts = np.flatnonzero(np.diff(positions, prepend=0) < 0)
+    segment = slice(starts[1], starts[2])
+    plain = torch.tensor([packer.prefix + ids[segment].tolist()])
+    pixels = torch.from_numpy(batch["pixels"])
+    with torch.no_grad():
+        expected = model(input_ids=plain, pixel_values=pixels).logits[0, packing.PREFIX :]
+        inner = model.model
+        embeds = inner.get_input_embeddings()(torch.from_numpy(batch["ids"])).clone()
+        where = slice(packer.image_start, packer.image_start + parts.N_PATCHES)
+        embeds[:, where] = inner.multi_modal_projector(trainee.seer.features(pixels))
+        allowed = torch.where(torch.from_numpy(batch["mask"])[:, None], 0.0, -1e30)
+        hidden = inner.language_model(
+            inputs_embeds=embeds,
+            attention_mask=allowed,
+            position_ids=torch.from_numpy(batch["positions"]),
+        ).last_hidden_state
+        got = model.lm_head(hidden)[0, segment]
+        tensors = {key: torch.from_numpy(value) for key, value in batch.items()}
+        loss = trainee.answer_loss(trainee.seer.features(pixels), tensors, packer.image_start)
+    assert torch.allclose(got, expected, atol=2e-4)
+    logits = model.lm_head(hidden)[0, :-1]
+    target = torch.from_numpy(ids)[1:]
+    by_hand = torch.nn.functional.cross_entropy(logits, target, reduction="none")
+    assert loss.item() == pytest.approx(
+        by_hand[torch.from_numpy(learnt)[1:]].mean().item(), rel=1e-4
+    )
+
+
+def test_only_answers_and_their_end_are_learnt(processor, packer):
+    batch = packer.batch(Draws("x"), packing.Mixture({"color": 1}), [3])
+    learnt = batch["ids"][0][batch["learnt"][0]]
+    words = set(processor.tokenizer.convert_ids_to_tokens(learnt))
+    assert words <= {f"Ġ{color}" for color in scenes.COLORS} | {"Ġnone", "</s>"}
+    assert (learnt == processor.tokenizer.eos_token_id).sum() * 2 == len(learnt)
+
+
+def test_pixels_are_what_the_processor_makes(processor):
+    scene = scenes.sample(4)
+    expected = processor.image_processor(scene.image, return_tensors="np")["pixel_values"][0]
+    for key in "abcdef":  # drawn cheaply in two ways; both near
+        got = packing.pixels(scene, Draws(key))
+        assert np.abs(got - expected).mean() < 0.06
+
+
+def test_patch_labels_name_what_a_patch_shows():
+    scene = scenes.sample(1, n_objects=1, sign="stop")
+    labels = packing.patch_labels(scene).reshape(packing.GRID, packing.GRID, 12)
+    (thing,) = scene.objects
+    column, row = (int(v * packing.GRID) for v in thing.center)
+    here = labels[row, column]
+    assert packing.SHAPE_LABELS[int(here[0])] == thing.shape
+    assert packing.COLOR_LABELS[int(here[1])] == thing.color
+    assert bool(here[2]) == (thing.size == "large") and np.allclose(here[7:11], thing.box)
+    assert "stop" in {scenes.WORDS[int(v)] for v in labels[..., 3].ravel() if v >= 0}
+    assert (labels[..., 0] == 0).sum() > 20
+
+
+def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
+    small = [
+        replace(STAGES[0], steps=2, batch=2, decay=0),
+        replace(STAGES[1], steps=3, batch=2, decay=0),
+        replace(STAGES[3], steps=2, batch=2, decay=0),
+    ]
+    monkeypatch.setattr(train, "STAGES", small)
+    arguments = ["train", "--out", str(tmp_path), "--eager", "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", [*arguments, "--until", small[1].name])
+    train.main()
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert (state["stage"], state["step"]) == (small[1].name, 3)
+    assert (tmp_path / "pocket-llava-base/model.safetensors").exists()
+    monkeypatch.setattr("sys.argv", arguments)
+    train.main()
+    assert f"going on from {small[1].name}, step 3" in capsys.readouterr().out
+    after = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert (after["stage"], after["step"]) == (small[2].name, 2)
+
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "pocket-llava")
+    assert model.dtype == torch.bfloat16
+    for name, value in model.state_dict().items():
+        expected = after["trainee"][f"llava.{name}"].to(torch.bfloat16)
+        assert torch.equal(value, expected), name
+    AutoProcessor.from_pretrained(tmp_path / "pocket-llava")
+
+
+def test_rates_warm_up_and_fall_at_the_end():
+    stage = replace(STAGES[-1], steps=1000, decay=100)
+    assert train.rate_factor(stage, 0) < 0.01
+    assert train.rate_factor(stage, 500) == 1
+    assert train.rate_factor(stage, 950) == pytest.approx(0.5)
+
+
+# --- the measuring --------------------------------------------------------------------------------
+
+
+class Oracle:
+    """Answers by looking into the scene; `wrong` makes it answer the same to everything."""
+
+    def __init__(self, rows, wrong=None):
+        self.answers = {(id(scene.image), q.text): q.answer for scene, q in rows}
+        self.wrong = wrong
+
+    def ask(self, pictures, texts, **_):
+        if self.wrong is not None:
+            return [self.wrong] * len(texts)
+        return [self.answers[id(p), t] for p, t in zip(pictures, texts)]
+
+
+@pytest.mark.parametrize("skill", [s for s in scenes.SKILLS if s != "choice"])
+def test_the_truth_scores_one_and_nonsense_scores_nothing(skill):
+    rows = evaluate.collect(skill, 12, "test", 0)
+    assert len({scene.seed for scene, _ in rows}) == 12
+    truth = evaluate.score(skill, rows, evaluate.ask_all(Oracle(rows), rows))
+    assert min(truth.values()) > (0.85 if skill == "outline" else 0.999)
+    nonsense = evaluate.score(skill, rows, evaluate.ask_all(Oracle(rows, "xyzzy"), rows))
+    assert max(nonsense.values()) == 0
+
+
+def test_circular_eval_wants_every_rotation():
+    class Always:
+        def ask(self, pictures, texts, **_):
+            return ["A"] * len(texts)
+
+    found = evaluate.circular(Always(), 40, "test", 0, blind=False)
+    assert found["CircularEval"] == 0 and 0.2 < found["one rotation"] < 0.5
+
+
+def test_unseen_questions_are_about_unseen_pairs():
+    for _, question in evaluate.collect("color", 20, "unseen_pairs", 0):
+        assert any((o.shape, o.color) in scenes.UNSEEN_PAIRS for o in question.objects)
+
+
+def test_overlaps_by_hand():
+    assert evaluate.iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
+    assert evaluate.iou((0, 0, 1, 1), (2, 2, 3, 3)) == 0
+    boxes = [(0, 0, 1, 1), (2, 2, 3, 3)]
+    assert evaluate.matched([boxes[0], boxes[0]], boxes) == (1, 2, 2)
+    square = [(0, 0), (1, 0), (1, 1), (0, 1)]
+    assert evaluate.mask_iou(square, [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]) == pytest.approx(
+        0.5, abs=0.02
+    )
+    assert evaluate.mask_iou(square, []) == 0
+    json.dumps(evaluate.score("count", evaluate.collect("count", 2, "test", 0), ["1", "2"]))
