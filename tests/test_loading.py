@@ -182,6 +182,8 @@ def test_bfloat16_by_compute_capability(monkeypatch):
         loading.pick_dtype("bfloat16", "cuda")
     FakeCuda(monkeypatch, (8, 0), count=2)
     assert loading.pick_dtype("auto", "cuda:1") == "bfloat16"
+    assert loading.pick_dtype("auto", "cuda", "4bit") == "bfloat16"
+    assert loading.pick_dtype("auto", "cuda", "8bit") == "float16"
     assert loading.pick_device("cuda:1") == "cuda:1"
     with pytest.raises(ValueError, match="torch sees 2 of type cuda"):
         loading.pick_device("cuda:2")
@@ -355,17 +357,17 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(original, monkeypatch)
     monkeypatch.setattr(_memory, "_system_free", lambda: 20 * 2**30)
     refused(
         MemoryError,
-        r"needs about 28\.9 GiB in float32 on cpu, and 20\.0 GiB are free: dtype='bfloat16' "
-        r"\(about 14\.6 GiB\) would fit, so would a smaller model, .*vh\.load\(\)",
+        r"needs about 28\.9 GiB in float32 on cpu, and 20\.0 GiB are free\. What would fit: "
+        r"dtype='bfloat16' \(about 14\.6 GiB\), a smaller model, or the pocket model, vh\.load\(\)",
         original,
     )
     monkeypatch.setattr(_memory, "_system_free", lambda: 2 * 2**30)
-    refused(MemoryError, r"2\.0 GiB are free: a smaller model would", original)
+    refused(MemoryError, r"2\.0 GiB are free\. What would fit: a smaller model", original)
     FakeCuda(monkeypatch, (7, 5), free=10)
     refused(
         MemoryError,
-        r"14\.6 GiB in float16 on cuda, and 10\.0 GiB are free: quantization='8bit' \(about 7\.4 "
-        r"GiB\) would fit, quantization='4bit' \(about 4\.1 GiB\) would fit",
+        r"14\.6 GiB in float16 on cuda, and 10\.0 GiB are free\. What would fit: "
+        r"quantization='8bit' \(about 7\.4 GiB\), quantization='4bit' \(about 4\.1 GiB\), a ",
         original,
         device="auto",
     )

@@ -14,6 +14,8 @@ from tests import tiny
 from vlm_helpers import _vlm
 from vlm_helpers.loading import VLM, load
 
+# PaliGemma's processor, in transformers, on numpy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 FAMILIES = ["llava", "llava_next", "paligemma", "idefics2"]
 
 

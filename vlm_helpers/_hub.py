@@ -75,7 +75,13 @@ def fetch(repo: str, commit: str | None, patterns: list[str]) -> Path:
     with sentences(repo, commit):
         # tqdm itself, because the client's own bars are off while a model loads.
         bar = {"tqdm_class": tqdm} if _size(repo, commit, patterns) > BAR_FROM else {}
-        return Path(snapshot_download(repo, revision=commit, allow_patterns=patterns, **bar))
+        wanted = {"revision": commit, "allow_patterns": patterns}
+        try:
+            return Path(snapshot_download(repo, **wanted, **bar))
+        except Exception as error:
+            if not _unreachable(error):
+                raise
+            return Path(snapshot_download(repo, **wanted, local_files_only=True))
 
 
 def _size(repo: str, commit: str | None, names: list[str]) -> int:

@@ -114,17 +114,17 @@ def check_fits(
     if free is None or need <= free or need <= TRIFLE:
         return
     form = f"in {quantization}" if quantization else f"in {dtype}"
-    options = []
     if device.startswith("cuda"):
-        others = [(None, q, f"quantization={q!r}") for q in ("8bit", "4bit")]
+        others = [(dtype, q, f"quantization={q!r}") for q in QUANTIZED_BYTES]
     else:
         others = [("bfloat16", None, "dtype='bfloat16'")]
+    options = []
     for other_dtype, other_quantization, words in others:
-        amount = with_allowance(weight_bytes(tensors, other_dtype or dtype, other_quantization))
+        amount = with_allowance(weight_bytes(tensors, other_dtype, other_quantization))
         if amount <= free and amount < need:
-            options.append(f"{words} (about {amount:.1f} GiB) would fit")
-    options.append("a smaller model would" if not options else "so would a smaller model")
+            options.append(f"{words} (about {amount:.1f} GiB)")
+    options.append("a smaller model")
     raise MemoryError(
-        f"{name} needs about {need:.1f} GiB {form} on {device}, and {free:.1f} GiB are free: "
-        f"{', '.join(options)}, and the pocket model, vh.load(), always does."
+        f"{name} needs about {need:.1f} GiB {form} on {device}, and {free:.1f} GiB are free. "
+        f"What would fit: {', '.join(options)}, or the pocket model, vh.load()."
     )

@@ -121,8 +121,8 @@ def _part(number: int, part: Any, waiting: list[Image.Image]) -> dict[str, Any]:
         return {"type": "text", "text": part["text"]}
     if kind in ("image", "image_url"):
         source = next((part[key] for key in PICTURE_KEYS if key in part), None)
-        if isinstance(source, dict):  # {"image_url": {"url": …}}
-            source = source.get("url")
+        if isinstance(source, dict) and "url" in source:  # {"image_url": {"url": …}}
+            source = source["url"]
         if source is not None:
             return {"type": "image", "image": to_rgb(source)}
         if waiting:

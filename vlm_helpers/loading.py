@@ -54,7 +54,8 @@ def load(
     `"pocket-llava-base"` for one of the two that come with the course; a folder; an id on the Hub.
     `device`: "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps".
     `dtype`: "auto", "float32", "float16", "bfloat16" or the torch dtype. "auto" is bfloat16 on a
-    GPU of compute capability 8.0 or more, float16 on an older one and on MPS, float32 on a CPU.
+    GPU of compute capability 8.0 or more, float16 on an older one, on MPS and with "8bit", float32
+    on a CPU.
     `quantization`: None, "8bit" or "4bit", by bitsandbytes on an NVIDIA GPU.
     `adapter`: the folder or Hub id of a LoRA adapter that was trained on this model.
     `revision`: a branch, tag or commit on the Hub.
@@ -82,7 +83,7 @@ def load(
             "loaded already there is VLM(model, processor)."
         )
     device = pick_device(device)
-    dtype = pick_dtype(dtype, device)
+    dtype = pick_dtype(dtype, device, quantization)
     check_quantization(quantization, device)
     with quiet():
         found = checkpoints.find(model, revision)
@@ -165,7 +166,7 @@ def pick_device(device: Any = "auto") -> str:
     return str(wanted)
 
 
-def pick_dtype(dtype: Any, device: str) -> str:
+def pick_dtype(dtype: Any, device: str, quantization: str | None = None) -> str:
     """The precision by its name in torch, chosen from what the device really does well."""
     import torch
 
@@ -173,6 +174,8 @@ def pick_dtype(dtype: Any, device: str) -> str:
         # torch.cuda.is_bf16_supported() says yes on a T4, where bfloat16 is emulated.
         capability = torch.cuda.get_device_capability(device)
     if dtype == "auto":
+        if quantization == "8bit":
+            return "float16"  # what the 8-bit matrices compute in; others are cast, with a warning
         if device == "cpu":
             # Most CPUs only emulate 16 bits, slowly; and in 32 the answers are the same everywhere.
             return "float32"
