@@ -137,6 +137,7 @@ def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
         replace(STAGES[3], steps=2, batch=2, decay=0),
     ]
     monkeypatch.setattr(train, "STAGES", small)
+    monkeypatch.setattr(train, "NAMES", [stage.name for stage in small])
     arguments = ["train", "--out", str(tmp_path), "--eager", "--device", "cpu"]
     monkeypatch.setattr("sys.argv", [*arguments, "--until", small[1].name])
     train.main()
@@ -157,6 +158,9 @@ def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
         expected = after["trainee"][f"llava.{name}"].to(torch.bfloat16)
         assert torch.equal(value, expected), name
     AutoProcessor.from_pretrained(tmp_path / "pocket-llava")
+    again = train.Trainee(parts.make_model(parts.make_processor().tokenizer))
+    train.load_weights(again, tmp_path / "pocket-llava")  # what --init does
+    assert torch.equal(again.llava.lm_head.weight, model.lm_head.weight.float())
 
 
 def test_rates_warm_up_and_fall_at_the_end():

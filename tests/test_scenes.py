@@ -29,7 +29,10 @@ def test_a_seed_gives_the_same_scene_for_ever():
 
 
 def test_hash_seed_and_process_do_not_matter():
-    code = "from vlm_helpers import scenes; s = scenes.sample(3, 'test'); print(s.questions(), s.objects)"
+    code = (
+        "from vlm_helpers import scenes; s = scenes.sample(3, 'test'); "
+        "print(s.questions(), s.objects)"
+    )
     runs = {
         subprocess.run(
             [sys.executable, "-c", code],

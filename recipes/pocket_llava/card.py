@@ -126,8 +126,8 @@ tags: [llava, vision-language-model, education]
 
 {what}
 
-It is a stock `LlavaForConditionalGeneration` of {parameters:.1f} M parameters: a CLIP vision tower of
-6 layers × 192 on 8 × 8 patches of a 96-pixel picture, a two-layer MLP projector, a Llama decoder
+A stock `LlavaForConditionalGeneration` of {parameters:.1f} M parameters: a CLIP vision tower of 6
+layers × 192 on 8 × 8 patches of a 96-pixel picture, a two-layer MLP projector, a Llama decoder
 of 5 layers × 256. Its processor is a stock `LlavaProcessor`, its weights are bf16 safetensors. It
 was trained from nothing on pictures that the course draws itself; no other data, and no other
 model, went into it.

@@ -149,7 +149,4 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> LlavaForCon
         vision_feature_select_strategy="default",
         tie_word_embeddings=False,
     )
-    model = LlavaForConditionalGeneration(config)
-    # on CPUs, plain matrix products train these short sequences faster than the fused kernel
-    model.set_attn_implementation({"text_config": "eager", "vision_config": "eager"})
-    return model
+    return LlavaForConditionalGeneration(config)

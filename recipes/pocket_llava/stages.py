@@ -46,17 +46,17 @@ STAGES = (
     Stage("see", 3200, 32, Mixture({}), {"vision": 1.5e-3}, dense=1.0, decay=900),
     # projector and decoder learn to say what is there; the tower rests
     Stage(
-        "describe", 3000, 16, Mixture({**CAPTIONS, "listing": 6}, objects=(1, 2, 3)),
-        {"projector": 1e-3, "decoder": 1e-3}, save_as="pocket-llava-base",
+        "describe", 1000, 16, Mixture({**CAPTIONS, "listing": 6}, objects=(1, 2, 3)),
+        {"projector": 1.5e-3, "decoder": 1.5e-3}, save_as="pocket-llava-base",
     ),
     # every question, first in small scenes, where it is plain which object is meant
     Stage(
-        "bind", 6000, 16, Mixture(EVERYTHING, objects=(1, 2, 2, 3, 3)),
-        {"projector": 1e-3, "decoder": 1e-3},
+        "bind", 1800, 16, Mixture(EVERYTHING, objects=(1, 2, 2, 3, 3)),
+        {"projector": 1.5e-3, "decoder": 1.5e-3},
     ),
     Stage(
-        "instruct", 12000, 16, Mixture(EVERYTHING),
-        {"vision": 3e-4, "projector": 1e-3, "decoder": 1e-3}, dense=0.2, decay=5000,
+        "instruct", 2200, 16, Mixture(EVERYTHING),
+        {"vision": 3e-4, "projector": 1e-3, "decoder": 1e-3}, dense=0.2, decay=1200,
         save_as="pocket-llava",
     ),
 )  # fmt: skip

@@ -18,6 +18,8 @@ import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from transformers import LlavaForConditionalGeneration
 
 from recipes.pocket_llava.packing import (
     COLOR_LABELS,
@@ -32,7 +34,9 @@ from vlm_helpers.scenes import WORDS
 from vlm_helpers.scenes._random import Draws
 
 HEADS = {"shape": len(SHAPE_LABELS), "color": len(COLOR_LABELS), "size": 2, "word": len(WORDS)}
-DIGITS, SECONDS_BETWEEN_SAVES = 3, 180
+DIGITS = 3
+SECONDS_BETWEEN_SAVES, REPORT_EVERY = 180, 50
+NAMES = [stage.name for stage in STAGES]
 
 
 class Seer(nn.Module):
@@ -107,7 +111,7 @@ class Trainee(nn.Module):
         return [p for module in modules for p in module.parameters()]
 
 
-def make_optimizers(trainee: Trainee, stage: Stage, fused: bool) -> list[torch.optim.Optimizer]:
+def make_optimizers(trainee: Trainee, stage: Stage) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest (Jordan et al. 2024)."""
     ends = {id(p) for m in (trainee.llava.lm_head, trainee.llava.get_input_embeddings(),
                             trainee.seer.heads) for p in m.parameters()}  # fmt: skip
@@ -117,10 +121,9 @@ def make_optimizers(trainee: Trainee, stage: Stage, fused: bool) -> list[torch.o
             p.requires_grad_(True)
             inside = p.ndim == 2 and id(p) not in ends and min(p.shape) > 64
             (matrices if inside else others).append({"params": [p], "lr": rate})
-    muon = [{**g, "lr": g["lr"]} for g in matrices]
-    found = [torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.01, fused=fused)]
-    if muon:
-        found.append(torch.optim.Muon(muon, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
+    found = [torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.01, fused=True)]
+    if matrices:
+        found.append(torch.optim.Muon(matrices, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
     for optimizer in found:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
@@ -133,37 +136,48 @@ def rate_factor(stage: Stage, step: int) -> float:
     return warm * (min(1.0, left / stage.decay) if stage.decay else 1.0)
 
 
-def work(rank, args, trainee, tokenizer, stage, counter, first_step, optimizer_state):
-    """One process's share of a stage."""
-    torch.set_num_threads(max(1, args.threads))
+class Steps(Dataset):
+    """The batch of each step, drawn when it is asked for."""
+
+    def __init__(self, stage: Stage, tokenizer):
+        self.stage, self.packer = stage, Packer(tokenizer)
+
+    def __len__(self) -> int:
+        return self.stage.steps
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        stage = self.stage
+        draws = Draws(f"train/{stage.name}/{step}")
+        first = 100_000_000 * (1 + NAMES.index(stage.name)) + step * stage.batch
+        seeds = range(first, first + stage.batch)
+        if stage.mixture.weights:
+            batch = self.packer.batch(draws, stage.mixture, seeds)
+        else:
+            batch = vision_batch(draws, stage.mixture, seeds)
+        return {key: torch.from_numpy(value) for key, value in batch.items()}
+
+
+def work(rank, args, trainee, tokenizer, stage, first_step, optimizer_state):
+    """One process's share of a stage: every so-manyeth step, without waiting for the others."""
+    torch.set_num_threads(1)
     device = torch.device(args.device)
     trainee.to(device)
-    packer = Packer(tokenizer)
     for p in trainee.parameters():
         p.requires_grad_(False)
-    optimizers = make_optimizers(trainee, stage, fused=True)
+    optimizers = make_optimizers(trainee, stage)
     if optimizer_state:
         for optimizer, state in zip(optimizers, optimizer_state):
             optimizer.load_state_dict(state)
     learning = [p for p in trainee.parameters() if p.requires_grad]
     run = trainee if args.eager else torch.compile(trainee)
-    sums, seen, started, saved = {}, 0, time.time(), time.time()
-    while True:
-        with counter.get_lock():
-            step = counter.value
-            if step >= stage.steps:
-                break
-            counter.value += 1
-        draws = Draws(f"train/{stage.name}/{step}")
-        base = 1_000_000 * (1 + STAGES.index(stage)) * 100 + step * stage.batch
-        seeds = range(base, base + stage.batch)
-        if stage.mixture.weights:
-            batch = packer.batch(draws, stage.mixture, seeds)
-        else:
-            batch = vision_batch(draws, stage.mixture, seeds)
-        batch = {key: torch.from_numpy(value).to(device) for key, value in batch.items()}
+    steps = Steps(stage, tokenizer)
+    mine = range(first_step + rank, stage.steps, args.workers)
+    batches = DataLoader(steps, batch_size=None, sampler=mine, num_workers=args.loaders)
+    sums, started, saved = {}, time.time(), time.time()
+    for done, (step, batch) in enumerate(zip(mine, batches), 1):
+        batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
         with torch.autocast(device.type, torch.bfloat16):
-            loss, logs = run(batch, stage, packer.image_start)
+            loss, logs = run(batch, stage, steps.packer.image_start)
         loss.backward()
         nn.utils.clip_grad_norm_(learning, 1.0)
         for optimizer in optimizers:
@@ -171,17 +185,19 @@ def work(rank, args, trainee, tokenizer, stage, counter, first_step, optimizer_s
                 group["lr"] = group["peak"] * rate_factor(stage, step)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if rank > 0:
+            continue
         for key, value in logs.items():
-            sums[key] = sums.get(key, 0.0) + value.item()
-        seen += 1
-        if rank == 0:
-            if seen % 50 == 0:
-                report(args, stage, step, {k: v / 50 for k, v in sums.items()}, started)
-                sums = {}
-            if time.time() - saved > SECONDS_BETWEEN_SAVES:
-                save_state(args, trainee, optimizers, stage, step)
-                saved = time.time()
+            sums[key] = sums.get(key, 0.0) + value.detach()
+        if done % REPORT_EVERY == 0:
+            means = {key: value.item() / REPORT_EVERY for key, value in sums.items()}
+            report(args, stage, step, means, started)
+            sums = {}
+        if time.time() - saved > SECONDS_BETWEEN_SAVES:
+            save_state(args, trainee, optimizers, stage, step)
+            saved = time.time()
     if rank == 0:
+        # the slower workers may be a few steps behind; what they still do goes into the weights
         save_state(args, trainee, optimizers, stage, stage.steps)
 
 
@@ -204,6 +220,11 @@ def save_state(args, trainee, optimizers, stage, step):
     os.replace(args.out / "state.tmp", args.out / "state.pt")
 
 
+def load_weights(trainee: Trainee, folder: Path) -> None:
+    weights = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    trainee.llava.load_state_dict(weights.state_dict())
+
+
 def export(trainee: Trainee, processor, folder: Path) -> None:
     """Writes model and processor as they ship: bf16 safetensors."""
     weights = {k: v.to(torch.bfloat16) for k, v in trainee.llava.state_dict().items()}
@@ -218,21 +239,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/pocket-llava"))
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1, help="threads of each worker")
+    parser.add_argument("--loaders", type=int, default=0, help="processes that draw, for a GPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--eager", action="store_true", help="do not compile")
-    parser.add_argument("--until", help="stop after this stage")
+    parser.add_argument("--init", type=Path, help="start from this checkpoint's weights")
+    parser.add_argument("--stage", choices=NAMES, default=NAMES[0], help="start with this stage")
+    parser.add_argument("--until", choices=NAMES, help="stop after this stage")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     processor = make_processor()
-    trainee = Trainee(make_model(processor.tokenizer))
+    model = make_model(processor.tokenizer)
+    if args.device == "cpu":  # plain products train these short sequences faster here
+        model.set_attn_implementation({"text_config": "eager", "vision_config": "eager"})
+    trainee = Trainee(model)
     state = None
     if (args.out / "state.pt").exists():
         state = torch.load(args.out / "state.pt", map_location="cpu", weights_only=True)
         trainee.load_state_dict(state["trainee"])
         print(f"going on from {state['stage']}, step {state['step']}", flush=True)
-    names = [stage.name for stage in STAGES]
-    first = names.index(state["stage"]) if state else 0
+    if state is None and args.init:
+        load_weights(trainee, args.init)
+    first = NAMES.index(state["stage"] if state else args.stage)
     for stage in STAGES[first:]:
         resumed = state is not None and state["stage"] == stage.name
         step = state["step"] if resumed else 0
@@ -245,13 +272,13 @@ def main() -> None:
 
 
 def run_stage(args, trainee, processor, stage, step, optimizer_state):
-    context = mp.get_context("spawn")
-    counter = context.Value("l", step)
-    common = (args, trainee, processor.tokenizer, stage, counter, step, optimizer_state)
+    common = (args, trainee, processor.tokenizer, stage, step, optimizer_state)
     if args.workers == 1:
         work(0, *common)
+        trainee.to("cpu")
         return
     trainee.share_memory()
+    context = mp.get_context("spawn")
     children = [context.Process(target=work, args=(rank, *common)) for rank in range(args.workers)]
     for child in children:
         child.start()
