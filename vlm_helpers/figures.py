@@ -4,8 +4,9 @@
     vh.figures.next_tokens(probabilities, tokenizer)     bars of the likeliest tokens, step by step
     vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
 
-Each returns a closed matplotlib `Figure`: Jupyter shows it once, as the value of the cell's last
-line, and `.axes` and `.savefig` are there for more. Nothing is changed in matplotlib's settings.
+Each draws a new pyplot figure and returns nothing: Jupyter shows it once, below what the cell
+prints; elsewhere `plt.show()` does. Until then `plt.gcf()` is that figure, to change or to save.
+Nothing is changed in matplotlib's settings.
 """
 
 from __future__ import annotations
@@ -13,25 +14,14 @@ from __future__ import annotations
 import functools
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlm_helpers.loading import to_rgb
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-# Okabe and Ito, "Color Universal Design" (2008): told apart with every common kind of colour
-# vision. The first six read well beside each other on white.
-PALETTE = {
-    "blue": "#0072B2",
-    "orange": "#E69F00",
-    "green": "#009E73",
-    "sky": "#56B4E9",
-    "vermilion": "#D55E00",
-    "purple": "#CC79A7",
-    "yellow": "#F0E442",
-    "black": "#000000",
-}
+# Okabe and Ito, "Color Universal Design" (2008): told apart with every common colour vision.
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+SKY, VERMILION, PURPLE = "#56B4E9", "#D55E00", "#CC79A7"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 GREY = "#C4C4C4"  # what is there, but is not the point
 INK = "#333333"
 
@@ -63,15 +53,15 @@ _STYLE = {
 }
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def _styled(draw: Callable[..., None]) -> Callable[..., None]:
     """Run with the course's style in force: most artists read it when they are made."""
 
     @functools.wraps(draw)
-    def styled(*args: Any, **options: Any) -> Figure:
+    def styled(*args: Any, **options: Any) -> None:
         import matplotlib
 
         with matplotlib.rc_context(_STYLE):
-            return draw(*args, **options)
+            draw(*args, **options)
 
     return styled
 
@@ -83,7 +73,7 @@ def show(
     columns: int | None = None,
     *,
     width: float | None = None,
-) -> Figure:
+) -> None:
     """Pictures side by side, each with its text below.
 
     `images`: a picture or a list of them; a picture is anything that `loading.to_rgb` opens.
@@ -110,10 +100,10 @@ def show(
     # Each row is as high as its highest picture and its longest text.
     heights = [
         max(pictures[i].height / pictures[i].width for i in row) * (across - 0.1)
-        + max((wrapped[i].count("\n") + 1.6 for i in row if wrapped), default=0.4) * 0.18
+        + max((wrapped[i].count("\n") + 2 for i in row if wrapped), default=0.4) * 0.18
         for row in rows
     ]
-    figure, grid = _subplots(
+    _, grid = _subplots(
         len(rows), columns, (width, sum(heights)), gridspec_kw={"height_ratios": heights}
     )
     for ax in grid[len(pictures) :]:
@@ -124,7 +114,6 @@ def show(
         ax.spines[:].set(visible=True, color=GREY)
         if wrapped:
             ax.set_xlabel(wrapped[i], color=INK, parse_math=False)
-    return figure
 
 
 @_styled
@@ -138,7 +127,7 @@ def next_tokens(
     beside: Any = None,
     labels: tuple[str, str] = ("probability", "beside"),
     columns: int = 4,
-) -> Figure:
+) -> None:
     """One panel a step, with bars for the likeliest next tokens.
 
     `probabilities`: [steps, vocabulary], an array or a tensor of numbers from 0 to 1.
@@ -175,14 +164,14 @@ def next_tokens(
         if taken[step] not in ids:
             ids[-1] = taken[step]
         lengths = [float(values[step, i]) for i in ids]
-        colors = [PALETTE["blue"] if i == taken[step] else GREY for i in ids]
+        colors = [BLUE if i == taken[step] else GREY for i in ids]
         ax.barh(range(len(ids)), lengths, color=colors, height=0.72)
         for y, length in enumerate(lengths):
             ax.text(1.36, y, _short(length), va="center", ha="right", fontsize=8.5)
         if others is not None:
             ax.plot(
                 [float(others[step, i]) for i in ids], range(len(ids)), "D", markersize=5,
-                color=PALETTE["vermilion"], markeredgecolor="white", clip_on=False, zorder=3,
+                color=VERMILION, markeredgecolor="white", clip_on=False, zorder=3,
             )  # fmt: skip
         ax.set_yticks(range(len(ids)), [_name(tokenizer, i) for i in ids], family="monospace")
         ax.set(xlim=(0, 1.36), ylim=(len(ids) - 0.4, -0.6), xticks=[0, 0.5, 1])
@@ -193,7 +182,6 @@ def next_tokens(
     if others is not None:
         marks = [grid[0].patches[0], grid[0].lines[0]]
         figure.legend(marks, labels, loc="outside lower center", ncols=2, frameon=False)
-    return figure
 
 
 @_styled
@@ -203,7 +191,7 @@ def spans(
     *,
     colors: Mapping[str, str] | None = None,
     totals: bool = True,
-) -> Figure:
+) -> None:
     """One bar a row, made of spans laid end to end: times, or runs of tokens.
 
     `rows`: for each row's name its spans, (kind, length) in order, lengths in `unit`. A kind has
@@ -214,16 +202,16 @@ def spans(
     """
     if not any(rows.values()):
         raise ValueError("There is nothing to draw: rows holds no spans.")
+    for name, row in rows.items():
+        if bad := [length for _, length in row if not length >= 0]:  # NaN among them
+            raise ValueError(f"{name!r} has a span of {bad[0]} {unit}: lengths start at 0.")
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind, _ in row))
-    order = [color for name, color in PALETTE.items() if name not in ("yellow", "black")]
-    paint = {kind: order[i % len(order)] for i, kind in enumerate(kinds)} | dict(colors or {})
+    paint = {kind: PALETTE[i % len(PALETTE)] for i, kind in enumerate(kinds)} | dict(colors or {})
     figure, (ax,) = _subplots(1, 1, (WIDTH, 0.5 * len(rows) + 0.95))
     longest = max(sum(length for _, length in row) for row in rows.values())
-    for y, (name, row) in enumerate(rows.items()):
+    for y, row in enumerate(rows.values()):
         left = 0.0
         for kind, length in row:
-            if length < 0:
-                raise ValueError(f"{name!r} has a span of {length} {unit}: lengths start at 0.")
             ax.barh(
                 y, length, left=left, height=0.6, color=paint[kind], edgecolor="white",
                 linewidth=0.8,
@@ -241,20 +229,18 @@ def spans(
         handles=[Patch(color=paint[kind], label=kind) for kind in kinds],
         loc="outside upper center", ncols=len(kinds), frameon=False,
     )  # fmt: skip
-    return figure
 
 
 # --- what they share ------------------------------------------------------------------------------
 
 
 def _subplots(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple:
-    """A closed figure, and its axes row by row."""
+    """A new figure, and its axes row by row."""
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(
         rows, columns, figsize=size, layout="constrained", squeeze=False, **options
     )
-    plt.close(figure)  # or Jupyter would show it a second time at the cell's end
     return figure, list(axes.flat)
 
 

@@ -1,0 +1,183 @@
+"""Figures: what is drawn, what is refused, and that matplotlib's settings stay as they are."""
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from vlm_helpers import figures
+
+PICTURES = [Image.new("RGB", (60, 40), color) for color in ("red", "green", "blue")]
+
+
+class Words:
+    """As much of a tokenizer as a figure needs."""
+
+    names = ["Ġred", "▁blue", "<loc_07>", "Ċ", "</s>"]
+
+    def convert_ids_to_tokens(self, token_id):
+        assert type(token_id) is int
+        return self.names[token_id]
+
+
+STEPS = np.array([[0.7, 0.2, 0.05, 0.05, 0.0], [0.1, 0.2, 0.3, 0.4, 0.0]])
+
+
+@pytest.fixture(autouse=True)
+def _one_figure_without_traces():
+    before = dict(matplotlib.rcParams)
+    yield
+    plt.close("all")
+    assert dict(matplotlib.rcParams) == before
+
+
+def drawn():
+    """The axes of the one new figure, after it was drawn as Jupyter draws it."""
+    assert len(plt.get_fignums()) == 1
+    plt.gcf().canvas.draw()
+    return plt.gcf().axes
+
+
+def ticks(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def test_pictures_stand_side_by_side_with_their_texts_below():
+    assert figures.show(PICTURES, ["one", "two $5 and $6", "three"], columns=2) is None
+    first, second, third, empty = drawn()
+    assert [ax.get_xlabel() for ax in (first, second, third)] == ["one", "two $5 and $6", "three"]
+    assert first.get_images()[0].get_array().shape == (40, 60, 3)
+    assert second.get_images()[0].get_array()[0, 0].tolist() == [0, 128, 0]
+    assert first.get_position().x1 <= second.get_position().x0
+    assert third.get_position().y1 < first.get_position().y0
+    assert not empty.axison
+
+
+def test_one_picture_needs_no_list_and_no_text():
+    figures.show(np.zeros((8, 8), np.uint8))
+    (ax,) = drawn()
+    assert ax.get_images()[0].get_array().shape == (8, 8, 3)
+    assert ax.get_xlabel() == ""
+
+
+def test_long_texts_are_wrapped_and_stay_clear_of_the_next_row():
+    figures.show(PICTURES[:2], ["a rather long answer about this picture " * 3] * 2, columns=1)
+    first, second = drawn()
+    renderer = plt.gcf().canvas.get_renderer()
+    text = first.xaxis.label.get_window_extent(renderer)
+    assert text.width <= first.get_window_extent(renderer).width
+    assert text.y0 > second.get_window_extent(renderer).y1
+
+
+def test_lines_of_a_text_stay_lines():
+    figures.show(PICTURES[0], "Is it red?  yes\n\nWhat is it?  red")
+    assert drawn()[0].get_xlabel() == "Is it red?  yes\n\nWhat is it?  red"
+
+
+@pytest.mark.parametrize(
+    "call, part",
+    [
+        (lambda: figures.show([]), "no picture"),
+        (lambda: figures.show(PICTURES, ["one"]), "3 pictures came with 1 title:"),
+        (lambda: figures.show(PICTURES[0], ["one", "two"]), "1 picture came with 2 titles:"),
+        (lambda: figures.show(PICTURES, columns=0), "columns"),
+        (lambda: figures.next_tokens(STEPS[0], Words()), r"\[5\]"),
+        (lambda: figures.next_tokens(np.log(STEPS + 1e-9), Words()), "softmax"),
+        (lambda: figures.next_tokens(STEPS, Words(), [0]), "2 steps came with 1 chosen ids"),
+        (lambda: figures.next_tokens(STEPS, Words(), titles=["a"]), "1 titles"),
+        (lambda: figures.next_tokens(STEPS, Words(), beside=STEPS[:1]), r"\[1, 5\]"),
+        (lambda: figures.next_tokens(STEPS, Words(), columns=0), "columns"),
+        (lambda: figures.spans({}, "ms"), "nothing to draw"),
+        (lambda: figures.spans({"a": []}, "ms"), "nothing to draw"),
+        (lambda: figures.spans({"a": [("x", -1.0)]}, "ms"), "-1.0 ms"),
+        (lambda: figures.spans({"a": [("x", float("nan"))]}, "ms"), "nan ms"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_in_a_sentence_and_leaves_no_figure(call, part):
+    with pytest.raises(ValueError, match=part):
+        call()
+    assert not plt.get_fignums()
+
+
+def bars(ax):
+    return [(bar.get_width(), bar.get_facecolor()) for bar in ax.patches]
+
+
+def test_next_tokens_are_sorted_and_the_chosen_one_is_coloured():
+    figures.next_tokens(STEPS, Words(), top=3)
+    first, second = drawn()
+    assert ticks(first.yaxis)[:2] == ["␣red", "␣blue"]
+    assert ticks(second.yaxis) == ["\\n", "<loc_07>", "␣blue"]
+    assert [width for width, _ in bars(second)] == pytest.approx([0.4, 0.3, 0.2])
+    blue, grey = (matplotlib.colors.to_rgba(color) for color in (figures.BLUE, figures.GREY))
+    assert [color for _, color in bars(second)] == [blue, grey, grey]
+    assert [text.get_text() for text in second.texts] == ["0.40", "0.30", "0.20"]
+    assert first.get_title(loc="left") == "step 1"
+    assert second.get_ylim()[0] > second.get_ylim()[1]  # the likeliest stands on top
+
+
+def test_a_chosen_token_is_drawn_even_if_it_is_unlikely():
+    figures.next_tokens(STEPS, Words(), [4, 3], top=2, titles=["sampled", "greedy"])
+    first, second = drawn()
+    assert ticks(first.yaxis) == ["␣red", "</s>"]
+    assert [text.get_text() for text in first.texts] == ["0.70", "<.01"]
+    assert bars(first)[1][1] == matplotlib.colors.to_rgba(figures.BLUE)
+    assert first.get_title(loc="left") == "sampled"
+
+
+def test_tensors_of_any_precision_are_taken_and_left_alone():
+    half = torch.tensor(STEPS, dtype=torch.bfloat16, requires_grad=True)
+    figures.next_tokens(half, Words(), torch.tensor([0, 3]), top=9)
+    assert len(bars(drawn()[0])) == 5  # no more than there are
+    assert half.dtype == torch.bfloat16
+
+
+def test_diamonds_show_the_same_tokens_elsewhere():
+    figures.next_tokens(STEPS, Words(), top=2, beside=STEPS[::-1], labels=("seen", "blind"))
+    first, second = drawn()
+    assert first.lines[0].get_xdata() == pytest.approx([0.1, 0.2])
+    assert second.lines[0].get_xdata() == pytest.approx([0.05, 0.05])
+    (legend,) = plt.gcf().legends
+    assert [text.get_text() for text in legend.texts] == ["seen", "blind"]
+
+
+def test_panels_fill_rows_from_the_left():
+    figures.next_tokens(np.tile(STEPS, (3, 1))[:5], Words(), columns=3)
+    axes = drawn()
+    assert len(axes) == 6 and not axes[5].axison
+    assert axes[0].get_position().y0 == pytest.approx(axes[2].get_position().y0)
+    assert axes[3].get_position().y1 < axes[0].get_position().y0
+
+
+def test_spans_lie_end_to_end_in_one_colour_a_kind():
+    rows = {
+        "with": [("prefill", 8.0), ("decode", 2.0), ("decode", 3.0)],
+        "without": [("decode", 9.0)],
+    }
+    figures.spans(rows, "ms")
+    (ax,) = drawn()
+    assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [
+        (0, 8),
+        (8, 2),
+        (10, 3),
+        (0, 9),
+    ]
+    prefill, *decodes = (bar.get_facecolor() for bar in ax.patches)
+    assert set(decodes) == {matplotlib.colors.to_rgba(figures.PALETTE[1])} != {prefill}
+    assert ticks(ax.yaxis) == ["with", "without"] and ax.get_xlabel() == "ms"
+    assert [text.get_text() for text in ax.texts] == ["13 ms", "9 ms"]
+    (legend,) = plt.gcf().legends
+    assert [text.get_text() for text in legend.texts] == ["prefill", "decode"]
+
+
+def test_spans_take_colours_and_leave_totals_out():
+    figures.spans({"left": [("padding", 4)]}, "tokens", colors={"padding": "#123456"}, totals=False)
+    (ax,) = drawn()
+    assert ax.patches[0].get_facecolor() == matplotlib.colors.to_rgba("#123456")
+    assert not ax.texts
+
+
+def test_no_two_colours_are_the_same():
+    assert len({*figures.PALETTE, figures.GREY, figures.INK}) == len(figures.PALETTE) + 2
