@@ -287,6 +287,12 @@ def test_files_with_random_damage_give_a_picture_or_a_sentence(tmp_path):
 # ── URLs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
 @pytest.fixture(scope="module")
 def server():
     png = encoded(picture())

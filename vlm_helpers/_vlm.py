@@ -179,10 +179,10 @@ question: a picture, a list of pictures, or None |
         if "generation_config" in given:
             return given
         options = {"do_sample": False, **given}
-        if not {"max_new_tokens", "max_length"} & given.keys():
+        if "max_length" not in given:
+            options["max_length"] = None  # a checkpoint may bring one, and both together warn
             room = (self.card.context_length or 10**9) - inputs["input_ids"].shape[1]
-            # max_length=None, because a checkpoint may bring one, and both together warn.
-            options.update(max_new_tokens=min(MAX_NEW_TOKENS, room), max_length=None)
+            options.setdefault("max_new_tokens", min(MAX_NEW_TOKENS, room))
         if "pad_token_id" not in options and self.model.generation_config.pad_token_id is None:
             tokenizer = self.processor.tokenizer
             pad = tokenizer.pad_token_id
