@@ -14,6 +14,10 @@ from nbval.plugin import IPyNbCell
 
 from tests.notebooks import HARDWARE_TAGS
 
+# Nothing is downloaded by a test, unless somebody asks for it with HF_HUB_OFFLINE=0. Set here,
+# before huggingface_hub is imported anywhere; kernels and other child processes inherit it.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 
 @functools.cache
 def has(tag: str) -> bool:
