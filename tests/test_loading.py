@@ -110,13 +110,18 @@ def test_weights_in_several_files(folder):
 def test_loading_is_quiet_and_leaves_the_state_as_it_was(original, capfd, recwarn):
     from huggingface_hub.utils import are_progress_bars_disabled
 
-    before = (logging.get_verbosity(), logging.is_progress_bar_enabled())
-    before += (are_progress_bars_disabled(),)
+    logging.set_verbosity_warning()
+    logging.enable_progress_bar()
+    before = (logging.WARNING, True, False)
     load(original)
     with pytest.raises(FileNotFoundError):
         load("./nowhere")
     after = (logging.get_verbosity(), logging.is_progress_bar_enabled())
     assert after + (are_progress_bars_disabled(),) == before
+    logging.disable_progress_bar()
+    load(original)
+    assert not logging.is_progress_bar_enabled()
+    logging.enable_progress_bar()
     assert capfd.readouterr() == ("", "") and not recwarn.list
     # somebody who asked for more than warnings gets it
     try:

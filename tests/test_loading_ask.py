@@ -318,8 +318,9 @@ def test_chat_takes_the_standard_form(vlm, tmp_path):
     ):
         messages = [{"role": "user", "content": [part, {**text, "image": None}]}]
         assert vlm.chat(messages, max_new_tokens=8) == asked
-    row = {"messages": [{"role": "user", "content": [{"type": "image"}, text]}], "images": [image]}
-    assert vlm.chat(**row, max_new_tokens=8) == asked
+    for part in ({"type": "image"}, {"type": "image", "image": None, "text": None}):
+        row = {"messages": [{"role": "user", "content": [part, text]}], "images": [image]}
+        assert vlm.chat(**row, max_new_tokens=8) == asked
 
 
 def test_chat_reads_every_turn_and_changes_none(vlm):

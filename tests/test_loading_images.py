@@ -223,6 +223,14 @@ def test_files_that_are_no_pictures(tmp_path, content):
         to_rgb(file)
 
 
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICNS", "SGI"])
+def test_formats_that_are_not_opened(tmp_path, kind):
+    file = tmp_path / "file.png"
+    file.write_bytes(encoded(picture((32, 32)), kind))
+    with pytest.raises(ValueError, match="file.png' is no picture that can be read"):
+        to_rgb(file)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_truncated_files(tmp_path, kind):
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)
