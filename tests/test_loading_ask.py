@@ -314,7 +314,7 @@ def test_chat_takes_the_standard_form(vlm, tmp_path):
         {"type": "image", "image": str(tmp_path / "a.png")},
         {"type": "image", "path": tmp_path / "a.png"},
         {"type": "image_url", "image_url": {"url": str(tmp_path / "a.png")}},
-        {"type": "image", "image": image, "text": None, "index": None},  # as Arrow has it
+        {"type": "image", "image": None, "path": tmp_path / "a.png"},  # as Arrow has it
     ):
         messages = [{"role": "user", "content": [part, {**text, "image": None}]}]
         assert vlm.chat(messages, max_new_tokens=8) == asked
