@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,17 @@ def test_what_this_machine_has_not(original):
 def test_code_from_a_repository_only_at_a_commit(original):
     for revision in (None, "main", "v1", "abc123", "A" * 40):
         refused(ValueError, "40 digits", original, trust_remote_code=True, revision=revision)
+
+
+def test_code_for_the_processor_is_neither_run_nor_asked_about(folder, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *a: pytest.fail("somebody was asked"))
+    file = folder / "processor_config.json"
+    own = {"processor_class": "OwnProcessor", "auto_map": {"AutoProcessor": "own.OwnProcessor"}}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **own}))
+    (folder / "own.py").write_text("raise SystemExit('it was run')")
+    started = time.perf_counter()
+    refused(OSError, "The processor of .* could not be loaded", folder)
+    assert time.perf_counter() - started < 5
 
 
 class FakeCuda:

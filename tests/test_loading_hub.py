@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LONGEST = 10.0  # seconds that any answer may take, a dead network's included
+LONGEST = 15.0  # seconds for any answer: the client alone would ask a dead Hub for 23
 
 
 @pytest.fixture(scope="module")

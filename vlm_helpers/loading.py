@@ -26,7 +26,7 @@ from typing import Any
 from . import _checkpoints as checkpoints
 from . import _memory as memory
 from ._checkpoints import Checkpoint, pocket_folder
-from ._hub import first_line
+from ._hub import first_line, is_commit
 from ._images import to_rgb
 from ._vlm import VLM, Card, describe
 
@@ -70,7 +70,7 @@ def load(
     `ValueError` (not a vision language model, or arguments that cannot be met here),
     `ImportError` (a library is missing) and `MemoryError` (it will not fit): each one sentence.
     """
-    if trust_remote_code and not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+    if trust_remote_code and not is_commit(revision):
         raise ValueError(
             "trust_remote_code=True runs a stranger's code, so it goes only with revision= the 40 "
             "digits of the commit whose code you have read."
@@ -96,8 +96,11 @@ def load(
         if found.commit:
             checkpoints.fetch_weights(found)
             checkpoints.read_tensors(found)  # what came down is whole
-        # Code of a model's own stays at the commit that was read.
-        code = {"trust_remote_code": True, "code_revision": revision} if trust_remote_code else {}
+        # False, because without a word transformers would stop and ask; and code that may run
+        # stays at the commit that was read.
+        code: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+        if trust_remote_code:
+            code["code_revision"] = revision
         processor = _processor(found, code)
         network = _network(found, device, dtype, quantization, code)
         if adapter is not None:
@@ -120,7 +123,7 @@ def estimate_memory(
     """GiB of memory to have free for a model and one question at a time.
 
     `model_or_params`: a number of parameters, such as `7e9`, or what `load` takes: then the
-    headers of its weights are read, which on the Hub costs a few kilobytes.
+    headers of its weights are read, which on the Hub costs about 100 kB a file.
 
     The formula: weights * 1.1 + 0.25 GiB, the weights being parameters times 4 bytes in float32,
     2 in float16 and bfloat16. "8bit" takes 1 byte and "4bit" 0.53 for a parameter of the matrices
