@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
+from tests import notebooks
 from vlm_helpers import figures
 
 PICTURES = [Image.new("RGB", (60, 40), color) for color in ("red", "green", "blue")]
@@ -181,3 +183,22 @@ def test_spans_take_colours_and_leave_totals_out():
 
 def test_no_two_colours_are_the_same():
     assert len({*figures.PALETTE, figures.GREY, figures.INK}) == len(figures.PALETTE) + 2
+
+
+def test_jupyter_shows_each_figure_once_whatever_the_cell_ends_with(tmp_path):
+    notebook = new_notebook(
+        cells=[
+            new_code_cell("import vlm_helpers as vh; grey = [[[128] * 3] * 4] * 4"),
+            new_code_cell("import numpy as np; grey = np.uint8(grey); vh.figures.show(grey)"),
+            new_code_cell("vh.figures.show(grey, 'grey')\nprint('and text')"),
+            new_code_cell("vh.figures.spans({'a': [('b', 1)]}, 'ms')\n2 + 2"),
+        ]
+    )
+    notebooks.run(notebook, tmp_path)
+    shown = [[o.output_type for o in cell.outputs] for cell in notebook.cells]
+    assert shown == [
+        [],
+        ["display_data"],
+        ["stream", "display_data"],
+        ["execute_result", "display_data"],
+    ]

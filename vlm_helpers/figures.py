@@ -11,9 +11,9 @@ Nothing is changed in matplotlib's settings.
 
 from __future__ import annotations
 
-import functools
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from vlm_helpers.loading import to_rgb
@@ -30,9 +30,6 @@ DPI = 100
 _CHARACTERS = 12.5  # an inch of text holds, at the size below
 
 _STYLE = {
-    "figure.dpi": DPI,
-    "savefig.dpi": DPI,
-    "figure.facecolor": "white",
     "axes.facecolor": "white",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -53,20 +50,6 @@ _STYLE = {
 }
 
 
-def _styled(draw: Callable[..., None]) -> Callable[..., None]:
-    """Run with the course's style in force: most artists read it when they are made."""
-
-    @functools.wraps(draw)
-    def styled(*args: Any, **options: Any) -> None:
-        import matplotlib
-
-        with matplotlib.rc_context(_STYLE):
-            draw(*args, **options)
-
-    return styled
-
-
-@_styled
 def show(
     images: Any,
     titles: str | Sequence[str] | None = None,
@@ -103,20 +86,18 @@ def show(
         + max((wrapped[i].count("\n") + 2 for i in row if wrapped), default=0.4) * 0.18
         for row in rows
     ]
-    _, grid = _subplots(
-        len(rows), columns, (width, sum(heights)), gridspec_kw={"height_ratios": heights}
-    )
-    for ax in grid[len(pictures) :]:
-        ax.set_axis_off()
-    for i, (ax, picture) in enumerate(zip(grid, pictures)):
-        ax.imshow(picture)
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set(visible=True, color=GREY)
-        if wrapped:
-            ax.set_xlabel(wrapped[i], color=INK, parse_math=False)
+    ratios = {"height_ratios": heights}
+    with _drawing(len(rows), columns, (width, sum(heights)), gridspec_kw=ratios) as (_, grid):
+        for ax in grid[len(pictures) :]:
+            ax.set_axis_off()
+        for i, (ax, picture) in enumerate(zip(grid, pictures)):
+            ax.imshow(picture)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color=GREY)
+            if wrapped:
+                ax.set_xlabel(wrapped[i], color=INK)
 
 
-@_styled
 def next_tokens(
     probabilities: Any,
     tokenizer: Any,
@@ -156,35 +137,39 @@ def next_tokens(
     columns = _columns(columns, steps, columns)
     rows = -(-steps // columns)
     height = rows * (0.24 * top + 0.42) + (0.65 if others is not None else 0.3)
-    figure, grid = _subplots(rows, columns, (WIDTH * max(columns, 2) / max(columns, 4), height))
-    for ax in grid[steps:]:
-        ax.set_axis_off()
-    for step, ax in enumerate(grid[:steps]):
-        ids = list(values[step].argsort()[::-1][:top])
-        if taken[step] not in ids:
-            ids[-1] = taken[step]
-        lengths = [float(values[step, i]) for i in ids]
-        colors = [BLUE if i == taken[step] else GREY for i in ids]
-        ax.barh(range(len(ids)), lengths, color=colors, height=0.72)
-        for y, length in enumerate(lengths):
-            ax.text(1.36, y, _short(length), va="center", ha="right", fontsize=8.5)
+    size = (WIDTH * max(columns, 2) / max(columns, 4), height)
+    with _drawing(rows, columns, size) as (figure, grid):
+        for ax in grid[steps:]:
+            ax.set_axis_off()
+        for step, ax in enumerate(grid[:steps]):
+            ids = list(values[step].argsort()[::-1][:top])
+            if taken[step] not in ids:
+                ids[-1] = taken[step]
+            _token_bars(ax, values[step], ids, [_name(tokenizer, i) for i in ids], taken[step])
+            ax.set_title(names[step], loc="left", fontweight="bold")
+            if others is not None:
+                ax.plot(
+                    [float(others[step, i]) for i in ids], range(len(ids)), "D", markersize=5,
+                    color=VERMILION, markeredgecolor="white", clip_on=False, zorder=3,
+                )  # fmt: skip
         if others is not None:
-            ax.plot(
-                [float(others[step, i]) for i in ids], range(len(ids)), "D", markersize=5,
-                color=VERMILION, markeredgecolor="white", clip_on=False, zorder=3,
-            )  # fmt: skip
-        ax.set_yticks(range(len(ids)), [_name(tokenizer, i) for i in ids], family="monospace")
-        ax.set(xlim=(0, 1.36), ylim=(len(ids) - 0.4, -0.6), xticks=[0, 0.5, 1])
-        ax.set_xticklabels(["0", "0.5", "1"])
-        ax.tick_params(axis="y", length=0)
-        ax.spines["bottom"].set_bounds(0, 1)
-        ax.set_title(names[step], loc="left", fontweight="bold")
-    if others is not None:
-        marks = [grid[0].patches[0], grid[0].lines[0]]
-        figure.legend(marks, labels, loc="outside lower center", ncols=2, frameon=False)
+            marks = [grid[0].patches[0], grid[0].lines[0]]
+            figure.legend(marks, labels, loc="outside lower center", ncols=2, frameon=False)
 
 
-@_styled
+def _token_bars(ax: Any, values: Any, ids: list, names: list[str], taken: int) -> None:
+    lengths = [float(values[i]) for i in ids]
+    colors = [BLUE if i == taken else GREY for i in ids]
+    ax.barh(range(len(ids)), lengths, color=colors, height=0.72)
+    for y, length in enumerate(lengths):
+        ax.text(1.36, y, _short(length), va="center", ha="right", fontsize=8.5)
+    ax.set_yticks(range(len(ids)), names, family="monospace")
+    ax.tick_params(axis="y", length=0)
+    ax.set(xlim=(0, 1.36), ylim=(len(ids) - 0.4, -0.6), xticks=[0, 0.5, 1])
+    ax.set_xticklabels(["0", "0.5", "1"])
+    ax.spines["bottom"].set_bounds(0, 1)
+
+
 def spans(
     rows: Mapping[str, Sequence[tuple[str, float]]],
     unit: str,
@@ -205,43 +190,45 @@ def spans(
     for name, row in rows.items():
         if bad := [length for _, length in row if not length >= 0]:  # NaN among them
             raise ValueError(f"{name!r} has a span of {bad[0]} {unit}: lengths start at 0.")
-    kinds = list(dict.fromkeys(kind for row in rows.values() for kind, _ in row))
-    paint = {kind: PALETTE[i % len(PALETTE)] for i, kind in enumerate(kinds)} | dict(colors or {})
-    figure, (ax,) = _subplots(1, 1, (WIDTH, 0.5 * len(rows) + 0.95))
-    longest = max(sum(length for _, length in row) for row in rows.values())
-    for y, row in enumerate(rows.values()):
-        left = 0.0
-        for kind, length in row:
-            ax.barh(
-                y, length, left=left, height=0.6, color=paint[kind], edgecolor="white",
-                linewidth=0.8,
-            )  # fmt: skip
-            left += length
-        if totals:
-            ax.text(left + 0.01 * longest, y, f"{left:,.0f} {unit}", va="center")
-    ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, longest * (1.12 if totals else 1)), xlabel=unit)
-    ax.set_yticks(range(len(rows)), list(rows))
-    ax.tick_params(axis="y", length=0)
-    ax.tick_params(axis="x", labelsize=9)  # these ticks are made when the figure is drawn
     from matplotlib.patches import Patch
 
-    figure.legend(
-        handles=[Patch(color=paint[kind], label=kind) for kind in kinds],
-        loc="outside upper center", ncols=len(kinds), frameon=False,
-    )  # fmt: skip
+    kinds = list(dict.fromkeys(kind for row in rows.values() for kind, _ in row))
+    paint = {kind: PALETTE[i % len(PALETTE)] for i, kind in enumerate(kinds)} | dict(colors or {})
+    longest = max(sum(length for _, length in row) for row in rows.values())
+    with _drawing(1, 1, (WIDTH, 0.5 * len(rows) + 0.95)) as (figure, (ax,)):
+        for y, row in enumerate(rows.values()):
+            left = 0.0
+            for kind, length in row:
+                ax.barh(y, length, 0.6, left, color=paint[kind], edgecolor="white", linewidth=0.8)
+                left += length
+            if totals:
+                ax.text(left + 0.01 * longest, y, f"{left:,.0f} {unit}", va="center")
+        room = longest * (1.12 if totals else 1)
+        ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, room), xlabel=unit)
+        ax.set_yticks(range(len(rows)), list(rows))
+        ax.tick_params(axis="y", length=0)
+        ax.tick_params(axis="x", labelsize=9)  # these ticks are made when the figure is drawn
+        figure.legend(
+            handles=[Patch(color=paint[kind], label=kind) for kind in kinds],
+            loc="outside upper center", ncols=len(kinds), frameon=False,
+        )  # fmt: skip
 
 
 # --- what they share ------------------------------------------------------------------------------
 
 
-def _subplots(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple:
-    """A new figure, and its axes row by row."""
+@contextmanager
+def _drawing(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> Iterator[tuple[Any, list]]:
+    """A new figure and its axes row by row, to be drawn on in the course's style."""
+    import matplotlib
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(
-        rows, columns, figsize=size, layout="constrained", squeeze=False, **options
-    )
-    return figure, list(axes.flat)
+    # Before the style: the first figure loads the backend, and what that sets is to stay set.
+    figure = plt.figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    with matplotlib.rc_context(_STYLE):
+        yield figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
 def _columns(wanted: int | None, number: int, most: int) -> int:
