@@ -91,6 +91,7 @@ def test_lines_of_a_text_stay_lines():
         (lambda: figures.next_tokens(STEPS, Words(), titles=["a"]), "1 titles"),
         (lambda: figures.next_tokens(STEPS, Words(), beside=STEPS[:1]), r"\[1, 5\]"),
         (lambda: figures.next_tokens(STEPS, Words(), columns=0), "columns"),
+        (lambda: figures.next_tokens(STEPS, Words(), top=0), "top"),
         (lambda: figures.spans({}, "ms"), "nothing to draw"),
         (lambda: figures.spans({"a": []}, "ms"), "nothing to draw"),
         (lambda: figures.spans({"a": [("x", -1.0)]}, "ms"), "-1.0 ms"),
@@ -129,10 +130,18 @@ def test_a_chosen_token_is_drawn_even_if_it_is_unlikely():
     assert first.get_title(loc="left") == "sampled"
 
 
+def test_what_cannot_come_is_left_out():
+    figures.next_tokens([[0.8, 0.2, 0, 0, 0]] * 2, Words(), [0, 2], top=4)
+    first, second = drawn()
+    assert ticks(first.yaxis) == ["␣red", "␣blue"]
+    assert ticks(second.yaxis) == ["␣red", "␣blue", "<loc_07>"]
+    assert first.get_ylim() == second.get_ylim()  # bars are as thick everywhere
+
+
 def test_tensors_of_any_precision_are_taken_and_left_alone():
     half = torch.tensor(STEPS, dtype=torch.bfloat16, requires_grad=True)
     figures.next_tokens(half, Words(), torch.tensor([0, 3]), top=9)
-    assert len(bars(drawn()[0])) == 5  # no more than there are
+    assert len(bars(drawn()[0])) == 4  # no more than there are
     assert half.dtype == torch.bfloat16
 
 

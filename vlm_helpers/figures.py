@@ -111,9 +111,10 @@ def next_tokens(
 ) -> None:
     """One panel a step, with bars for the likeliest next tokens.
 
-    `probabilities`: [steps, vocabulary], an array or a tensor of numbers from 0 to 1.
-    `chosen`: the id taken at each step, by default the likeliest; its bar is coloured, and it is
-    drawn even where it is not among the `top`. `titles`: one a step, by default "step 1", …
+    `probabilities`: [steps, vocabulary], an array or a tensor of numbers from 0 to 1; tokens of
+    probability 0 are left out. `chosen`: the id taken at each step, by default the likeliest; its
+    bar is coloured, and drawn even where it is not among the `top`. `titles`: one a step, by
+    default "step 1", …
     `beside`: a second [steps, vocabulary], drawn as a diamond on the bar of the same token, for
     instance what the model expects without the picture. `labels`: what bars and diamonds are, for
     the legend that goes with `beside`. In a token's name, ␣ stands for a space.
@@ -133,6 +134,8 @@ def next_tokens(
     for what, given in (("chosen ids", taken), ("titles", names)):
         if len(given) != steps:
             raise ValueError(f"{_n(steps, 'step')} came with {len(given)} {what}: one each.")
+    if top < 1:
+        raise ValueError(f"top must be 1 or more, not {top}.")
     top = min(top, vocabulary)
     columns = _columns(columns, steps, columns)
     rows = -(-steps // columns)
@@ -142,10 +145,11 @@ def next_tokens(
         for ax in grid[steps:]:
             ax.set_axis_off()
         for step, ax in enumerate(grid[:steps]):
-            ids = list(values[step].argsort()[::-1][:top])
+            ids = [i for i in values[step].argsort()[::-1][:top] if values[step, i] > 0]
             if taken[step] not in ids:
-                ids[-1] = taken[step]
+                ids[top - 1 :] = [taken[step]]
             _token_bars(ax, values[step], ids, [_name(tokenizer, i) for i in ids], taken[step])
+            ax.set_ylim(top - 0.4, -0.6)
             ax.set_title(names[step], loc="left", fontweight="bold")
             if others is not None:
                 ax.plot(
@@ -162,10 +166,10 @@ def _token_bars(ax: Any, values: Any, ids: list, names: list[str], taken: int) -
     colors = [BLUE if i == taken else GREY for i in ids]
     ax.barh(range(len(ids)), lengths, color=colors, height=0.72)
     for y, length in enumerate(lengths):
-        ax.text(1.36, y, _short(length), va="center", ha="right", fontsize=8.5)
+        ax.text(1.46, y, _short(length), va="center", ha="right", fontsize=8.5)
     ax.set_yticks(range(len(ids)), names, family="monospace")
     ax.tick_params(axis="y", length=0)
-    ax.set(xlim=(0, 1.36), ylim=(len(ids) - 0.4, -0.6), xticks=[0, 0.5, 1])
+    ax.set(xlim=(0, 1.46), xticks=[0, 0.5, 1])
     ax.set_xticklabels(["0", "0.5", "1"])
     ax.spines["bottom"].set_bounds(0, 1)
 
