@@ -45,10 +45,11 @@ def test_files_are_safetensors_in_bf16_and_small():
         assert {weights.get_tensor(key).dtype for key in weights.keys()} == {torch.bfloat16}
 
 
-def test_its_tokenizer_is_the_one_the_recipe_makes():
-    stored = AutoProcessor.from_pretrained(FOLDER).tokenizer
-    assert stored.get_vocab() == parts.make_tokenizer().get_vocab()
-    assert stored.padding_side == "left"
+def test_every_word_of_the_scenes_is_a_token_of_its_own():
+    tokenizer = AutoProcessor.from_pretrained(FOLDER).tokenizer
+    for word in (*scenes.COLORS, *scenes.SHAPES, *scenes.HELD_OUT_SHAPES, *scenes.WORDS, "none"):
+        assert len(tokenizer(f" {word}", add_special_tokens=False).input_ids) == 1, word
+    assert tokenizer.padding_side == "left"
 
 
 @pytest.mark.parametrize(

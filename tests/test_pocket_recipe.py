@@ -10,7 +10,7 @@ import torch
 from recipes.pocket_llava import evaluate, packing, parts, train
 from recipes.pocket_llava.stages import EVERYTHING, STAGES
 from vlm_helpers import scenes
-from vlm_helpers.scenes._random import Draws
+from vlm_helpers.scenes import Draws
 
 
 @pytest.fixture(scope="module")
@@ -198,17 +198,32 @@ def test_the_truth_scores_one_and_nonsense_scores_nothing(skill):
 
 
 def test_circular_eval_wants_every_rotation():
-    class Always:
-        def ask(self, pictures, texts, **_):
-            return ["A"] * len(texts)
-
-    found = evaluate.circular(Always(), 40, "test", 0, blind=False)
+    rows, numbers = evaluate.rotations(40, "test", 0)
+    truth = [question.answer for _, question in rows]
+    assert evaluate.circular(rows, numbers, truth) == {"CircularEval": 1, "one rotation": 1}
+    found = evaluate.circular(rows, numbers, ["A"] * len(rows))
     assert found["CircularEval"] == 0 and 0.2 < found["one rotation"] < 0.5
+    assert len(rows) == sum(len(rows[numbers.index(n)][1].choices) for n in range(40))
+
+
+@pytest.mark.parametrize("skill", [s for s in scenes.SKILLS if s not in ("number", "word")])
+def test_every_skill_can_be_asked_of_unseen_pairs(skill):
+    assert len(evaluate.collect(skill, 8, "unseen_pairs", 0)) >= 8
+
+
+def test_floors_are_what_guessing_scores():
+    rows = evaluate.collect("exists", 60, "test", 0)
+    assert 0.5 <= evaluate.floors("exists", rows)["majority: accuracy"] < 0.65
+    rows = evaluate.collect("locate", 60, "test", 0)
+    found = evaluate.floors("locate", rows)
+    assert found["majority: accuracy at IoU 0.5"] < 0.1
+    assert 0.2 < found["any object: accuracy at IoU 0.5"] < 0.7
 
 
 def test_unseen_questions_are_about_unseen_pairs():
     for _, question in evaluate.collect("color", 20, "unseen_pairs", 0):
-        assert any((o.shape, o.color) in scenes.UNSEEN_PAIRS for o in question.objects)
+        pairs = {(o.shape, o.color) for o in question.objects}
+        assert pairs & set(scenes.UNSEEN_PAIRS) or question.answer == "none"
 
 
 def test_overlaps_by_hand():

@@ -15,8 +15,7 @@ from PIL import Image
 
 from recipes.pocket_llava.parts import IMAGE_SIZE, N_PATCHES
 from vlm_helpers import scenes
-from vlm_helpers.scenes._language import ask, follow_ups
-from vlm_helpers.scenes._random import Draws
+from vlm_helpers.scenes import Draws, ask, follow_ups
 
 PREFIX = N_PATCHES + 5  # <s> "USER" ":" " " <image>… "\n"
 GRID = IMAGE_SIZE // 12

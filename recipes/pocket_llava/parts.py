@@ -17,12 +17,11 @@ from transformers import (
 )
 
 from vlm_helpers import scenes
-from vlm_helpers.scenes._language import follow_ups
-from vlm_helpers.scenes._random import Draws
+from vlm_helpers.scenes import Draws, follow_ups
 
 IMAGE_SIZE, PATCH_SIZE = 96, 12
 N_PATCHES = (IMAGE_SIZE // PATCH_SIZE) ** 2
-VOCABULARY = 1280
+VOCABULARY = 1280  # at most; the corpus has words for fewer
 SPECIAL = ["<pad>", "<s>", "</s>", "<image>"]
 
 # USER: <image>\nquestion ASSISTANT: answer</s>USER: question ASSISTANT: answer</s>
@@ -59,7 +58,7 @@ def corpus(n_scenes: int = 6000):
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE of about a thousand tokens: digits stand alone, 64 location tokens."""
+    """A byte-level BPE of under 800 tokens: digits stand alone, 64 of them are locations."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

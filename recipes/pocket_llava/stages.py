@@ -40,6 +40,10 @@ EVERYTHING = {
     "locate": 1.8, "locate_all": 1.5, "point": 0.6, "outline": 0.7, "region": 0.7,
     "choice": 2.5, "conversation": 0.6,
 }  # fmt: skip
+LATE = {
+    "grounded_caption": 1.5, "listing": 1.5, "count": 2.5, "relation": 1.8, "compare": 1.5,
+    "number": 2.0, "locate_all": 1.8, "choice": 4.0,
+}  # fmt: skip
 
 STAGES = (
     # the tower learns to see from labels on every patch, before there is any language
@@ -54,9 +58,10 @@ STAGES = (
         "bind", 1800, 16, Mixture(EVERYTHING, objects=(1, 2, 2, 3, 3)),
         {"projector": 1.5e-3, "decoder": 1.5e-3},
     ),
+    # all scenes, everything learns, and more of what comes last: counts, digits, letters
     Stage(
-        "instruct", 2200, 16, Mixture(EVERYTHING),
-        {"vision": 3e-4, "projector": 1e-3, "decoder": 1e-3}, dense=0.2, decay=1200,
+        "instruct", 2700, 16, Mixture({**EVERYTHING, **LATE}),
+        {"vision": 3e-4, "projector": 1e-3, "decoder": 1e-3}, dense=0.2, decay=1400,
         save_as="pocket-llava",
     ),
 )  # fmt: skip

@@ -19,7 +19,7 @@ import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from transformers import LlavaForConditionalGeneration
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from recipes.pocket_llava.packing import (
     COLOR_LABELS,
@@ -30,8 +30,7 @@ from recipes.pocket_llava.packing import (
 )
 from recipes.pocket_llava.parts import N_PATCHES, make_model, make_processor
 from recipes.pocket_llava.stages import STAGES, Stage
-from vlm_helpers.scenes import WORDS
-from vlm_helpers.scenes._random import Draws
+from vlm_helpers.scenes import WORDS, Draws
 
 HEADS = {"shape": len(SHAPE_LABELS), "color": len(COLOR_LABELS), "size": 2, "word": len(WORDS)}
 DIGITS = 3
@@ -220,6 +219,16 @@ def save_state(args, trainee, optimizers, stage, step):
     os.replace(args.out / "state.tmp", args.out / "state.pt")
 
 
+def find_processor(out: Path, init: Path | None):
+    """The run's own processor, made at its first start: a scene reworded since then would give
+    another vocabulary, and the weights would mean other tokens."""
+    kept = out / "processor"
+    if not kept.exists():
+        processor = LlavaProcessor.from_pretrained(init) if init else make_processor()
+        processor.save_pretrained(kept)
+    return LlavaProcessor.from_pretrained(kept)
+
+
 def load_weights(trainee: Trainee, folder: Path) -> None:
     weights = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     trainee.llava.load_state_dict(weights.state_dict())
@@ -243,23 +252,25 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--eager", action="store_true", help="do not compile")
     parser.add_argument("--init", type=Path, help="start from this checkpoint's weights")
-    parser.add_argument("--stage", choices=NAMES, default=NAMES[0], help="start with this stage")
+    parser.add_argument("--stage", choices=NAMES, help="start with this stage, not the first")
     parser.add_argument("--until", choices=NAMES, help="stop after this stage")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    processor = make_processor()
+    state_file = args.out / "state.pt"
+    if state_file.exists() and (args.init or args.stage):
+        parser.error(f"{state_file} exists and goes on by itself: leave out --init and --stage.")
+    processor = find_processor(args.out, args.init)
     model = make_model(processor.tokenizer)
     if args.device == "cpu":  # plain products train these short sequences faster here
         model.set_attn_implementation({"text_config": "eager", "vision_config": "eager"})
     trainee = Trainee(model)
     state = None
-    if (args.out / "state.pt").exists():
-        state = torch.load(args.out / "state.pt", map_location="cpu", weights_only=True)
+    if state_file.exists():
+        state = torch.load(state_file, map_location="cpu", weights_only=True)
         trainee.load_state_dict(state["trainee"])
         print(f"going on from {state['stage']}, step {state['step']}", flush=True)
-    if state is None and args.init:
+    elif args.init:
         load_weights(trainee, args.init)
-    first = NAMES.index(state["stage"] if state else args.stage)
+    first = NAMES.index(state["stage"] if state else args.stage or NAMES[0])
     for stage in STAGES[first:]:
         resumed = state is not None and state["stage"] == stage.name
         step = state["step"] if resumed else 0

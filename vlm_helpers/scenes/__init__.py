@@ -9,10 +9,13 @@ from vlm_helpers.scenes._language import (
     N_LOCATIONS,
     SKILLS,
     Question,
+    ask,
+    follow_ups,
     location_tokens,
     multiple_choice,
     to_messages,
 )
+from vlm_helpers.scenes._random import Draws
 from vlm_helpers.scenes._scene import (
     COLORS,
     HELD_OUT_SHAPES,
@@ -30,6 +33,7 @@ from vlm_helpers.scenes._scene import (
 
 __all__ = [
     "COLORS",
+    "Draws",
     "HELD_OUT_SHAPES",
     "N_LOCATIONS",
     "PICTURE_SIZE",
@@ -43,6 +47,8 @@ __all__ = [
     "Scene",
     "SceneObject",
     "Sign",
+    "ask",
+    "follow_ups",
     "location_tokens",
     "multiple_choice",
     "sample",

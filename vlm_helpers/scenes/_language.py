@@ -44,7 +44,16 @@ def location_tokens(points) -> str:
 
     Args:
         points: (x, y) fractions of the picture, x right, y down; a box is its two corners.
+    Raises:
+        ValueError: for a point that is not inside the picture.
     """
+    points = list(points)
+    for point in points:
+        if len(point) != 2 or not all(-1e-6 <= value <= 1 + 1e-6 for value in point):
+            raise ValueError(
+                f"{point!r} is no point of the picture: give (x, y) as fractions from 0 to 1; "
+                "pixels are to be divided by the picture's width and height."
+            )
     return "".join(f"<loc_{_bin(value):02d}>" for point in points for value in point)
 
 
@@ -55,6 +64,10 @@ def _bin(value: float) -> int:
 def _box_tokens(thing: SceneObject | Sign) -> str:
     x0, y0, x1, y1 = thing.box
     return location_tokens([(x0, y0), (x1, y1)])
+
+
+def _a(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def _listed(parts: list[str]) -> str:
@@ -175,7 +188,7 @@ def _size(scene, draws):
 
 
 def _kinds(scene, draws, absent_share) -> tuple[str, list[SceneObject]]:
-    """A kind of object ("star", "red object", "object", "small star") and all of that kind."""
+    """A kind of object ("star", "red object", "small object", "object") and all of that kind."""
     thing = draws.pick(scene.objects)
     shape, color = thing.shape, thing.color
     if draws.chance(absent_share):
@@ -204,16 +217,16 @@ def _exists(scene, draws):
     there, about = draws.chance(0.5), ()
     if draws.chance(0.3):  # a shape or a colour alone
         attribute, values = draws.pick((("shape", SHAPES), ("color", tuple(COLORS))))
-        present = {getattr(thing, attribute) for thing in scene.objects}
-        value = draws.pick([v for v in values if (v in present) == there])
+        present = sorted({getattr(thing, attribute) for thing in scene.objects})
+        value = draws.pick(present if there else [v for v in values if v not in present])
         name = value if attribute == "shape" else f"{value} object"
+        about = [o for o in scene.objects if getattr(o, attribute) == value]
     else:
         thing = draws.pick(scene.objects)
         name = thing.name if there else _absent_name(scene, draws)
-        about = (thing,) if there else ()
-    article = "an" if name[0] in "aeiou" else "a"
+        about = [thing] if there else []
     wordings = ("Is there {} in the picture?", "Is there {}?", "Do you see {}?")
-    return draws.pick(wordings).format(f"{article} {name}"), "yes" if there else "no", about
+    return draws.pick(wordings).format(_a(name)), "yes" if there else "no", about
 
 
 def _side(a: SceneObject, b: SceneObject) -> str | None:
@@ -257,29 +270,28 @@ def _relation_yes_no(scene, draws):
     if not pair:
         return None
     a, b = pair
+    x, y = a.center[0] - b.center[0], a.center[1] - b.center[1]
+    how_far = {"left": -x, "right": x, "above": -y, "below": y}
     true_side, there = _side(a, b), draws.chance(0.5)
-    opposite = _side(b, a)
-    others = [side for side in SIDE_PHRASES if side not in (true_side, opposite)]
-    asked = true_side if there else opposite if draws.chance(0.6) else draws.pick(others)
-    if asked in others:
-        # "above" is only plainly false where the two stand level, or the other way round
-        offset = b.center[1] - a.center[1] if asked in ("above", "below") else None
-        offset = b.center[0] - a.center[0] if offset is None else offset
-        if abs(offset) > 0.04:
-            asked = opposite
+    # a wrong side is one that a does not stand on at all, not even by a little
+    asked = true_side if there else draws.pick([s for s in SIDE_PHRASES if how_far[s] <= 0])
     text = f"Is the {a.name} {SIDE_PHRASES[asked]} the {b.name}?"
     return text, "yes" if asked == true_side else "no", pair
 
 
 def _compare(scene, draws):
     if draws.chance(0.4):  # two numbers
-        kinds = draws.shuffled(sorted({thing.shape for thing in scene.objects}) + [SHAPES[0]])
-        if len(set(kinds)) < 2:
-            kinds = draws.shuffled([kinds[0], next(s for s in SHAPES if s != kinds[0])])
-        a, b = list(dict.fromkeys(kinds))[:2]
-        n_a, n_b = (sum(thing.shape == shape for thing in scene.objects) for shape in (a, b))
-        text = f"Are there more {_plural(a)} than {_plural(b)}?"
-        return text, "yes" if n_a > n_b else "no"
+        number = {shape: sum(o.shape == shape for o in scene.objects) for shape in SHAPES}
+        more = draws.chance(0.5)
+        pairs = [
+            (a, b)
+            for a in SHAPES
+            for b in SHAPES
+            if a != b and (number[a] or number[b]) and (number[a] > number[b]) == more
+        ]
+        both = [(a, b) for a, b in pairs if number[a] and number[b]]
+        a, b = draws.pick(both if both and draws.chance(0.7) else pairs)
+        return f"Are there more {_plural(a)} than {_plural(b)}?", "yes" if more else "no"
     pairs = [(a, b) for a in scene.objects for b in scene.objects if a.size != b.size]
     if not pairs:
         return None
@@ -449,6 +461,8 @@ def ask(scene: Scene, draws: Draws, skill: str) -> Question | None:
 
 
 def questions(scene: Scene, skills, per_skill: int, seed: int) -> list[Question]:
+    if not isinstance(per_skill, int) or isinstance(per_skill, bool) or per_skill < 1:
+        raise ValueError(f"per_skill must be a whole number from 1 up, not {per_skill!r}.")
     wanted = [skills] if isinstance(skills, str) else list(skills or SKILLS)
     for skill in wanted:
         if skill not in _MAKERS:
@@ -473,34 +487,41 @@ Turns = list[tuple[str, str]]
 
 
 def follow_ups(scene: Scene, draws: Draws, turns: int) -> Turns:
-    """Turns about one object, where only the first names it."""
+    """Up to `turns` (2 to 5) questions about one object, which only the first one names."""
     thing = draws.pick(scene.objects)
     box = _box_tokens(thing)
-    first = [
-        (f"Is there a {thing.name} in the picture?", "yes"),
-        (f"Locate the {thing.name}.", box),
+    # what is said, and what it gives away of the object
+    openings = [
+        (f"Is there {_a(thing.name)} in the picture?", "yes", {"color"}),
+        (f"Locate the {thing.name}.", box, {"color", "box"}),
     ]
-    later = [
-        ("What size is it?", thing.size),
-        ("Where is it?", thing.place),
-        ("Give its box.", box),
-        ("Point to it.", location_tokens([thing.center])),
-    ]
-    alone = _unique(scene, "shape")
-    if any(other is thing for other, _ in alone):
-        words = next(words for other, words in alone if other is thing)
-        first.append((f"Locate the {words}.", box))
-        later.append((_spell(draws, "What color is it?"), thing.color))
-    opening = draws.pick(first)
-    later = [turn for turn in later if turn[1] != opening[1]]
-    return [opening, *draws.shuffled(later)[: turns - 1]]
+    for other, words in _unique(scene, "shape"):
+        if other is thing:
+            known = {"box", "size"} if thing.size in words else {"box"}
+            openings.append((f"Locate the {words}.", box, known))
+    text, answer, known = draws.pick(openings)
+    later = {
+        "size": ("What size is it?", thing.size),
+        "place": ("Where is it?", thing.place),
+        "box": ("Give its box.", box),
+        "point": ("Point to it.", location_tokens([thing.center])),
+        "color": (_spell(draws, "What color is it?"), thing.color),
+    }
+    rest = draws.shuffled([turn for what, turn in later.items() if what not in known])
+    return [(text, answer), *rest[: turns - 1]]
 
 
 def conversation(scene: Scene, turns: int, skills, seed: int) -> Turns:
+    if not isinstance(turns, int) or isinstance(turns, bool) or turns < 1:
+        raise ValueError(f"turns must be a whole number from 1 up, not {turns!r}.")
     draws = Draws(f"{scene.split}/{scene.seed}/conversation/{seed}")
-    if skills is None and turns > 1 and draws.chance(0.5):
-        return follow_ups(scene, draws, min(turns, 5))
-    asked = questions(scene, skills, max(1, turns), seed)
+    if skills is None and 1 < turns <= 4 and draws.chance(0.5):
+        return follow_ups(scene, draws, turns)
+    asked = questions(scene, skills, turns, seed)
+    if not asked:
+        raise ValueError(
+            f"Scene {scene.split}/{scene.seed} has no question of the skills {skills}."
+        )
     return [(question.text, question.answer) for question in draws.shuffled(asked)[:turns]]
 
 

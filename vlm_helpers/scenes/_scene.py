@@ -65,7 +65,7 @@ LETTER_WIDTHS = (
     581,
     591,
 )
-DIGIT_WIDTHS = (580, 580, 580, 580, 580, 580, 580, 580, 580, 580)
+DIGIT_WIDTH = 580
 PICTURE_SIZE = 384  # side of a picture, in pixels
 
 # One pair per shape and no colour twice: together they show a model every colour and every
@@ -78,6 +78,11 @@ PLACES = (
     ("on the left", "in the middle", "on the right"),
     ("at the bottom left", "at the bottom", "at the bottom right"),
 )
+
+
+def _place(center: tuple[float, float]) -> str:
+    column, row = (min(2, int(3 * c)) for c in center)
+    return PLACES[row][column]
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,7 @@ class SceneObject:
     @property
     def place(self) -> str:
         """Where it is on a 3 × 3 grid, such as "at the top left"."""
-        column, row = (min(2, int(3 * c)) for c in self.center)
-        return PLACES[row][column]
+        return _place(self.center)
 
     def outline(self, fine: bool = True) -> list[tuple[float, float]]:
         """Its polygon, as (x, y) fractions; at most 12 points unless `fine`."""
@@ -139,14 +143,17 @@ class Sign:
 
     @property
     def place(self) -> str:
+        """Where it is on a 3 × 3 grid, such as "at the top left"."""
         x0, y0, x1, y1 = self.box
-        column, row = (min(2, int(3 * c)) for c in ((x0 + x1) / 2, (y0 + y1) / 2))
-        return PLACES[row][column]
+        return _place(((x0 + x1) / 2, (y0 + y1) / 2))
 
 
 @dataclass(frozen=True)
 class Scene:
     """A picture and everything that is true of it. Made by `sample`.
+
+    The sign is not one of the objects: it is not counted, listed or given a size. It is named in
+    captions, can be read, and can be located as "the sign".
 
     Attributes:
         seed, split: what it was made from.
@@ -178,6 +185,8 @@ class Scene:
         Args:
             style: "short" names the objects from left to right, "detailed" says where each one
                 is and what the sign says, "grounded" gives each one's box in location tokens.
+        Raises:
+            ValueError: for another style.
         """
         from vlm_helpers.scenes._language import caption
 
@@ -192,18 +201,28 @@ class Scene:
             per_skill: how many of each; the same question never comes twice.
             seed: other seeds give other questions.
         Returns:
-            A list of `Question(skill, text, answer, choices)`.
+            A list of `Question`.
+        Raises:
+            ValueError: for a skill that does not exist, or a number below 1.
         """
         from vlm_helpers.scenes._language import questions
 
         return questions(self, skills, per_skill, seed)
 
     def messages(self, turns: int = 1, skills=None, seed: int = 0) -> dict:
-        """A training row: a conversation of `turns` questions and answers about this picture.
+        """A training row: a conversation about this picture.
+
+        Args:
+            turns: how many questions with their answers; fewer where the scene has no more.
+            skills: what they are about, as in `questions`. By default anything; then about half
+                of the conversations of 2 to 4 turns stay with one object and call it "it".
+            seed: other seeds give other conversations.
 
         Returns:
             {"messages": [...], "images": [PIL image]} in the form that `datasets` and TRL take
             (the schema of HuggingFaceH4/llava-instruct-mix-vsft).
+        Raises:
+            ValueError: for fewer than one turn, or skills that give no question here.
         """
         from vlm_helpers.scenes._language import conversation, to_messages
 
@@ -230,18 +249,23 @@ def sample(
             seed decides (45% have one).
         shapes: the shapes to draw from, by default `SHAPES`.
     Raises:
-        ValueError: for a split, a number or a shape that does not exist.
+        TypeError, ValueError: for a seed, a split, a number, a sign or a shape that cannot be.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
         raise TypeError(f"seed must be a whole number, not {seed!r}.")
+    seed = seed.__index__()
     if split not in SPLITS:
         raise ValueError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
-    if n_objects is not None and not 1 <= n_objects <= MAX_OBJECTS:
+    if n_objects is not None and n_objects not in range(1, MAX_OBJECTS + 1):
         raise ValueError(f"n_objects must be from 1 to {MAX_OBJECTS}, not {n_objects!r}.")
+    if not isinstance(sign, bool | str | None):
+        raise TypeError(f"sign must be True, False, None or the text on it, not {sign!r}.")
     for shape in shapes or ():
         if shape not in SHAPES + HELD_OUT_SHAPES:
             known = ", ".join(SHAPES + HELD_OUT_SHAPES)
             raise ValueError(f"There is no shape {shape!r}; the shapes are {known}.")
+    if split == "unseen_pairs" and shapes and not any(s in shapes for s, _ in UNSEEN_PAIRS):
+        raise ValueError(f"No unseen pair has one of the shapes {', '.join(shapes)}.")
     draws = Draws(f"{split}/{seed}")
     wanted = n_objects or draws.weighted((1, 2, 3, 4, 5, 6), (2, 4, 4, 3, 2, 1.5))
     the_sign = _draw_sign(draws, sign)
@@ -256,8 +280,10 @@ def _draw_sign(draws: Draws, sign: bool | str | None) -> Sign | None:
     x, y = draws.uniform(0, 1), draws.uniform(0, 1)
     if isinstance(sign, str):
         text, with_sign = sign.strip().lower(), True
-        if not (text.isascii() and text.isalnum() and len(text) <= 10):
-            raise ValueError(f"A sign takes 1 to 10 letters or digits, not {sign!r}.")
+        if not (text.isascii() and text.isalnum() and _sign_size(text)[0] < 0.9 * PICTURE_SIZE):
+            raise ValueError(
+                f"A sign takes one word or number that fits on the picture, not {sign!r}."
+            )
     elif sign is not None:
         with_sign = bool(sign)
     if not with_sign:
@@ -276,8 +302,7 @@ def font_size(text: str) -> int:
 
 def _sign_size(text: str) -> tuple[float, float]:
     widths = [
-        DIGIT_WIDTHS[int(c)] if c.isdigit() else LETTER_WIDTHS[ord(c.upper()) - ord("A")]
-        for c in text
+        DIGIT_WIDTH if c.isdigit() else LETTER_WIDTHS[ord(c.upper()) - ord("A")] for c in text
     ]
     return sum(widths) * font_size(text) / 1000 + 26, font_size(text) * 1.12 + 10
 
@@ -290,7 +315,7 @@ def _draw_objects(draws, wanted, split, shapes, sign) -> list[SceneObject]:
     large_share = 0.5 if wanted <= 3 else 0.3
     objects: list[SceneObject] = []
     names = set()
-    for attempt in range(400):
+    for attempt in range(10_000):  # six objects beside a wide sign take a while to fit
         if len(objects) == wanted:
             break
         shape, color = draws.pick(shapes), draws.pick(tuple(COLORS))
@@ -299,7 +324,7 @@ def _draw_objects(draws, wanted, split, shapes, sign) -> list[SceneObject]:
         if favourite_color and draws.chance(0.6):
             color = favourite_color
         if split == "unseen_pairs" and (not objects or draws.chance(0.4)):
-            shape, color = draws.pick(UNSEEN_PAIRS)
+            shape, color = draws.pick([pair for pair in UNSEEN_PAIRS if pair[0] in shapes])
         size = "large" if draws.chance(large_share) and attempt < 200 else "small"
         radius = draws.uniform(*SIZES[size]) / PICTURE_SIZE
         reach = 1.08 * radius + 0.01
@@ -326,5 +351,5 @@ def _draw_background(draws: Draws) -> tuple:
     grey = sum(base) / 3
     mute = draws.uniform(0.2, 0.8)  # pale and greyish, so that every object stands out
     base = [grey + (value - grey) * mute for value in base]
-    corners = [[value + draws.uniform(-22, 10) for value in base] for _ in range(3)]
+    corners = tuple(tuple(value + draws.uniform(-22, 10) for value in base) for _ in range(3))
     return corners, draws.uniform(0, 7) * draws.chance(0.6), draws.uniform(0, math.pi)
