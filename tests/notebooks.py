@@ -75,7 +75,7 @@ def run(
         km=manager,
         timeout=timeout,
         record_timing=False,
-        store_widget_state=False,
+        store_widget_state=True,  # nbclient needs it for Output widgets; `tidy` takes it out
         coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
     )

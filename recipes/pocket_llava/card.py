@@ -132,9 +132,10 @@ tags: [llava, vision-language-model, education]
 {what}
 
 A stock `LlavaForConditionalGeneration` of {parameters:.1f} M parameters: a CLIP vision tower
-({vision}), a two-layer MLP projector, and a Llama decoder ({text}). Its processor is a stock `LlavaProcessor`, its weights are bf16 safetensors. It
-was trained from nothing on pictures that the course draws itself; no other data, and no other
-model, went into it.
+({vision}),
+a two-layer MLP projector, and a Llama decoder ({text}). Its processor is a stock
+`LlavaProcessor`, its weights are bf16 safetensors. It was trained from nothing on pictures that
+the course draws itself; no other data, and no other model, went into it.
 
 ```python
 from transformers import AutoModelForImageTextToText, AutoProcessor
