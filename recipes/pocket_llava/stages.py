@@ -60,8 +60,8 @@ STAGES = (
     ),
     # all scenes, everything learns, and more of what comes last: counts, digits, letters
     Stage(
-        "instruct", 2700, 16, Mixture({**EVERYTHING, **LATE}),
-        {"vision": 3e-4, "projector": 1e-3, "decoder": 1e-3}, dense=0.2, decay=1400,
+        "instruct", 2350, 16, Mixture({**EVERYTHING, **LATE}),
+        {"vision": 3e-4, "projector": 1e-3, "decoder": 1e-3}, dense=0.2, decay=1250,
         save_as="pocket-llava",
     ),
 )  # fmt: skip

@@ -55,7 +55,10 @@ class Seer(nn.Module):
         # every patch knows its label column in `patch_labels`; -1 means it has none
         for part, column in zip(parts[:-1], range(7)):
             target = labels[..., column].long()
-            total = total + F.cross_entropy(part.flatten(0, 1), target.flatten(), ignore_index=-1)
+            losses = F.cross_entropy(
+                part.flatten(0, 1), target.flatten(), ignore_index=-1, reduction="sum"
+            )
+            total = total + losses / (target >= 0).sum().clamp(min=1)  # a batch may hold no sign
         there = labels[..., 11:]
         miss = F.smooth_l1_loss(parts[-1], labels[..., 7:11], reduction="none", beta=0.05)
         return total + 8.0 * (miss * there).sum() / there.sum().clamp(min=1)
