@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from transformers.utils import logging
 
 from tests import tiny
-from vlm_helpers import _checkpoints, _memory, loading
-from vlm_helpers.loading import estimate_memory, load
+from vlm_helpers import loading
+from vlm_helpers.loading import _checkpoints, _memory, estimate_memory, load
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,8 @@ def test_the_embedded_models_by_name_from_checkout_and_wheel(original, tmp_path,
     (tmp_path / "pocket-llava").mkdir()  # a folder of that name here does not come first
     package = tmp_path / "lib" / "vlm_helpers"
     package.mkdir(parents=True)
-    monkeypatch.setattr(_checkpoints, "__file__", str(package / "_checkpoints.py"))
+    module = package / "loading" / "_checkpoints.py"
+    monkeypatch.setattr(_checkpoints, "__file__", str(module))
     with pytest.raises(FileNotFoundError, match="pocket-llava is missing.*_data"):
         load()
     shutil.copytree(original, tmp_path / "lib" / "data" / "pocket-llava")
@@ -135,7 +136,7 @@ def test_loading_is_quiet_and_leaves_the_state_as_it_was(original, capfd, recwar
 
 def test_importing_loads_no_torch():
     code = "import sys, vlm_helpers.loading; print('torch' in sys.modules, 'numpy' in sys.modules)"
-    root = Path(loading.__file__).parents[1]
+    root = Path(loading.__file__).parents[2]
     out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert out.stdout.split()[0] == "False", out.stderr
 

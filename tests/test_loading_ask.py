@@ -12,8 +12,7 @@ from PIL import Image
 from transformers import LogitsProcessor, StoppingCriteria
 
 from tests import tiny
-from vlm_helpers import _vlm
-from vlm_helpers.loading import VLM, load
+from vlm_helpers.loading import VLM, _vlm, load
 
 # PaliGemma's processor, in transformers, on numpy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

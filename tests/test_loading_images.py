@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlm_helpers import _images
-from vlm_helpers._images import to_rgb
+from vlm_helpers.loading import _images
+from vlm_helpers.loading._images import to_rgb
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -13,9 +13,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import _hub as hub
-from ._hub import EXAMPLE, no_safetensors
-from ._memory import Tensor
+from vlm_helpers.loading import _hub as hub
+from vlm_helpers.loading._hub import EXAMPLE, no_safetensors
+from vlm_helpers.loading._memory import Tensor
 
 POCKET = ("pocket-llava", "pocket-llava-base")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -37,7 +37,7 @@ class Checkpoint(NamedTuple):
 def pocket_folder(name: str = "pocket-llava") -> Path:
     """The folder of an embedded checkpoint: `_data/` in an installed package, `data/` beside the
     package in a checkout. Raises `FileNotFoundError` where it is in neither."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]  # the package itself
     places = [here / "_data" / name, here.parent / "data" / name]
     for place in places:
         if (place / "config.json").is_file():

@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image
 
-from ._hub import first_line
-from ._messages import conversation, pairs, question_messages
+from vlm_helpers.loading._hub import first_line
+from vlm_helpers.loading._messages import conversation, pairs, question_messages
 
 # Enough for the longest answer of the pocket model, an outline.
 MAX_NEW_TOKENS = 128

@@ -23,12 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import _checkpoints as checkpoints
-from . import _memory as memory
-from ._checkpoints import Checkpoint, pocket_folder
-from ._hub import first_line, is_commit
-from ._images import to_rgb
-from ._vlm import VLM, Card, describe
+from vlm_helpers.loading import _checkpoints as checkpoints
+from vlm_helpers.loading import _memory as memory
+from vlm_helpers.loading._checkpoints import Checkpoint, pocket_folder
+from vlm_helpers.loading._hub import first_line, is_commit
+from vlm_helpers.loading._images import to_rgb
+from vlm_helpers.loading._vlm import VLM, Card, describe
 
 __all__ = ["VLM", "Card", "estimate_memory", "load", "pocket_folder", "to_rgb"]
 
