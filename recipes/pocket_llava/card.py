@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from recipes.pocket_llava.stages import STAGES
@@ -89,10 +90,9 @@ def curve(log: list[dict], every: int) -> list[str]:
     for row in log:
         if row["step"] - last.get(row["stage"], -every) >= every:
             last[row["stage"]] = row["step"]
-            lines.append(
-                f"| {row['stage']} | {row['step']} | {row['minutes']:.0f} "
-                f"| {row.get('dense', '')} | {row.get('answers', '')} |"
-            )
+            losses = (row.get(key, math.nan) for key in ("dense", "answers"))
+            shown = " | ".join("" if math.isnan(loss) else f"{loss:.2f}" for loss in losses)
+            lines.append(f"| {row['stage']} | {row['step']} | {row['minutes']:.0f} | {shown} |")
     return lines
 
 
