@@ -245,6 +245,8 @@ def export(trainee: Trainee, processor, folder: Path) -> None:
     model.generation_config.max_new_tokens = None
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
 
 
 def main() -> None:
