@@ -163,8 +163,9 @@ def main() -> None:
     parser.add_argument("--machine", required=True, help="what it was trained on, in words")
     args = parser.parse_args()
     log = [json.loads(line) for line in (args.run / "log.jsonl").read_text().splitlines()]
-    write("pocket-llava", args.run, args.machine, log)
-    write("pocket-llava-base", args.run, args.machine, log)
+    for name in ("pocket-llava", "pocket-llava-base"):
+        if (DATA / name).is_dir():
+            write(name, args.run, args.machine, log)
 
 
 def write(name: str, run: Path, machine: str, log: list[dict]) -> None:
