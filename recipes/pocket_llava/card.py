@@ -51,6 +51,11 @@ def cell(figures: dict, part: str, skill: str, figure: str) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
+def _against(value: float, bar: float | None) -> str:
+    short = bar is not None and round(value, 3) < bar
+    return f"**{value:.3f}** (short by {bar - value:.3f})" if short else f"{value:.3f}"
+
+
 def table(figures: dict) -> list[str]:
     lines = [
         "| skill | score | at least | aim | unseen pairs | blind | majority | any object |",
@@ -60,10 +65,8 @@ def table(figures: dict) -> list[str]:
         value = figures["seeing"].get(skill, {}).get(figure)
         if value is None:
             continue
-        short = bar is not None and round(value, 3) < bar
-        shown = f"**{value:.3f}** (short by {bar - value:.3f})" if short else f"{value:.3f}"
         lines.append(
-            f"| {row} | {shown} | {bar or ''} | {aim or ''} "
+            f"| {row} | {_against(value, bar)} | {bar or ''} | {aim or ''} "
             f"| {cell(figures, 'unseen pairs', skill, figure)} "
             f"| {cell(figures, 'blind', skill, figure)} "
             f"| {cell(figures, 'seeing', skill, f'majority: {figure}')} "
@@ -77,7 +80,7 @@ def table(figures: dict) -> list[str]:
         mean = sum(first.values()) / len(first)
         lines.append(
             f"| unseen pairs, mean of the {len(first)} skills above with a bar "
-            f"| | 0.85 | 0.95 | {mean:.3f} | | | |"
+            f"| | 0.85 | 0.95 | {_against(mean, 0.85)} | | | |"
         )
     return lines
 
