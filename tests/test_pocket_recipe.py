@@ -130,6 +130,14 @@ def test_patch_labels_name_what_a_patch_shows():
     assert (labels[..., 0] == 0).sum() > 20
 
 
+def test_grey_pictures_keep_their_shapes_and_lose_their_colours():
+    plain = packing.vision_batch(Draws("g"), packing.Mixture({}), range(8))
+    grey = packing.vision_batch(Draws("g"), packing.Mixture({}), range(8), grey=1.0)
+    assert np.ptp(grey["pixels"], axis=1).max() < 1e-6 < np.ptp(plain["pixels"], axis=1).max()
+    assert (grey["patches"][..., 1] == -1).all() and (plain["patches"][..., 1] >= 0).any()
+    assert (grey["patches"][..., 0] == plain["patches"][..., 0]).all()
+
+
 def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
     small = [
         replace(STAGES[0], steps=2, batch=2, decay=0),

@@ -183,11 +183,18 @@ class Packer:
         return {key: np.stack(column) for key, column in zip(keys, zip(*rows))}
 
 
-def vision_batch(draws: Draws, mixture: Mixture, seeds) -> dict[str, np.ndarray]:
+def vision_batch(draws: Draws, mixture: Mixture, seeds, grey: float = 0.0) -> dict[str, np.ndarray]:
+    """Pictures with patch labels; a share `grey` of them in shades of grey, colours unnamed."""
     pictures, labels = [], []
     for seed in seeds:
         count = draws.pick(mixture.objects) if mixture.objects else None
         scene = scenes.sample(seed, n_objects=count)
-        pictures.append(pixels(scene, draws))
-        labels.append(patch_labels(scene))
+        picture, label = pixels(scene, draws), patch_labels(scene)
+        if draws.chance(grey):
+            shares = np.array([draws.uniform(0, 1) for _ in range(3)], np.float32)
+            mixed = np.tensordot(shares / shares.sum(), picture, axes=1)
+            picture = np.broadcast_to(mixed, picture.shape)
+            label[:, 1] = -1
+        pictures.append(picture)
+        labels.append(label)
     return {"pixels": np.stack(pictures), "patches": np.stack(labels)}

@@ -155,7 +155,7 @@ class Steps(Dataset):
         if stage.mixture.weights:
             batch = self.packer.batch(draws, stage.mixture, seeds)
         else:
-            batch = vision_batch(draws, stage.mixture, seeds)
+            batch = vision_batch(draws, stage.mixture, seeds, stage.grey)
         return {key: torch.from_numpy(value) for key, value in batch.items()}
 
 
