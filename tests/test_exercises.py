@@ -378,7 +378,7 @@ def test_scene_of_the_question_is_as_its_words_say():
     (meant,) = (thing for thing in stars if thing.size == welcome.MEANT)
     assert sum(thing.color == meant.color for thing in scene.objects) == 1
     assert not {"moon", "heart"} & {thing.shape for thing in scene.objects}
-    assert "cross" in {thing.shape for thing in scene.objects}
+    assert "diamond" in {thing.shape for thing in scene.objects}
 
 
 def test_model_needs_the_repair():

@@ -72,11 +72,14 @@ def bench(model, decode, prompts) -> Bench:
 def _pocket_bench() -> Bench:
     vlm = pocket()
     prompts = []
-    for seed, question, limit in (
-        (0, "What is in the picture?", 48),  # ends by itself
-        (1, "What is in the picture?", 4),  # ends at the limit
+    alone = scenes.sample(1, "test", n_objects=1, sign=False)
+    for scene, question, limit in (
+        # every token of the first answer hangs on the picture, even the first one
+        (alone, "List the objects: color, shape, size.", 16),  # ends by itself
+        (scenes.sample(0, "test"), "What is in the picture?", 48),
+        (scenes.sample(1, "test"), "What is in the picture?", 4),  # ends at the limit
     ):
-        part = {"type": "image", "image": scenes.sample(seed, "test").image}
+        part = {"type": "image", "image": scene.image}
         content = [part, {"type": "text", "text": question}]
         inputs = vlm.processor.apply_chat_template(
             [{"role": "user", "content": content}],
