@@ -144,37 +144,27 @@ def _unique(scene: Scene, attribute: str) -> list[tuple[SceneObject, str]]:
 
 
 def _color(scene, draws):
-    if draws.chance(0.06):
-        shape = draws.pick(SHAPES)
-        if all(thing.shape != shape for thing in scene.objects):
-            return _color_wording(draws, shape), NONE
-    candidates = _unique(scene, "shape")
-    if not candidates:
-        return None
-    thing, words = draws.pick(candidates)
-    return _color_wording(draws, words), thing.color, (thing,)
-
-
-def _color_wording(draws, words):
     wordings = ("What color is the {}?", "What is the color of the {}?", "Name the {}'s color.")
-    return _spell(draws, draws.pick(wordings).format(words))
+    asked = _attribute(scene, draws, "color", "shape", SHAPES, wordings)
+    return asked and (_spell(draws, asked[0]), *asked[1:])
 
 
 def _shape(scene, draws):
+    wordings = ("What shape is the {} object?", "What is the {} thing?", "Name the {} shape.")
+    return _attribute(scene, draws, "shape", "color", tuple(COLORS), wordings)
+
+
+def _attribute(scene, draws, wanted, given, values, wordings):
+    """A question for the `wanted` attribute of the object that the `given` one tells apart."""
     if draws.chance(0.06):
-        color = draws.pick(tuple(COLORS))
-        if all(thing.color != color for thing in scene.objects):
-            return _shape_wording(draws, color), NONE
-    candidates = _unique(scene, "color")
+        value = draws.pick(values)
+        if all(getattr(thing, given) != value for thing in scene.objects):
+            return draws.pick(wordings).format(value), NONE
+    candidates = _unique(scene, given)
     if not candidates:
         return None
     thing, words = draws.pick(candidates)
-    return _shape_wording(draws, words), thing.shape, (thing,)
-
-
-def _shape_wording(draws, words):
-    wordings = ("What shape is the {} object?", "What is the {} thing?", "Name the {} shape.")
-    return draws.pick(wordings).format(words)
+    return draws.pick(wordings).format(words), getattr(thing, wanted), (thing,)
 
 
 def _size(scene, draws):
