@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from recipes.pocket_llava.parts import IMAGE_SIZE, N_PATCHES
+from recipes.pocket_llava.parts import IMAGE_SIZE, N_PATCHES, PATCH_SIZE
 from vlm_helpers import scenes
 from vlm_helpers.scenes import Draws, ask, follow_ups
 
 PREFIX = N_PATCHES + 5  # <s> "USER" ":" " " <image>… "\n"
-GRID = IMAGE_SIZE // 12
+GRID = IMAGE_SIZE // PATCH_SIZE
 SHAPE_LABELS = ("nothing", *scenes.SHAPES, "number", "word")
 COLOR_LABELS = tuple(scenes.COLORS)
 BLANK = 10  # the digit label of a place that a shorter number does not have
@@ -30,6 +30,10 @@ class Mixture:
 
     weights: dict[str, float]
     objects: tuple[int, ...] | None = None  # how many objects, drawn evenly; None: as they come
+
+    def scene(self, draws: Draws, seed: int) -> scenes.Scene:
+        count = draws.pick(self.objects) if self.objects else None
+        return scenes.sample(seed, n_objects=count)
 
 
 # --- questions ----------------------------------------------------------------------------------
@@ -79,9 +83,9 @@ def pixels(scene: scenes.Scene, draws: Draws) -> np.ndarray:
 
 
 def patch_labels(scene: scenes.Scene) -> np.ndarray:
-    """[64, 12]: shape, colour, size, word, three digits, box (4, fractions), counts.
+    """[64, 12]: shape, colour, size, word, three digits, box (4, fractions), 1.
 
-    -1 where a patch has no such label. The last column is 1 where the box is to be learnt.
+    -1 where a patch has no such label. The last column is 0 where no box is to be learnt.
     """
     labels = np.full((GRID, GRID, 12), -1.0, np.float32)
     labels[..., 0] = labels[..., 11] = 0
@@ -131,8 +135,7 @@ class Packer:
         self.prefix = text[:at] + [image] * N_PATCHES + text[at + 1 :]
         assert len(self.prefix) == PREFIX
         self.image_start = at
-        causal = np.tril(np.ones((length, length), bool))
-        self.causal = causal
+        self.causal = np.tril(np.ones((length, length), bool))
 
     def segment(self, turns) -> tuple[list[int], list[bool]]:
         """Token ids after the prefix, and which of them are answers."""
@@ -148,9 +151,8 @@ class Packer:
             learnt += [bool(number % 2)] * len(tokens)
         return ids, learnt
 
-    def example(self, draws: Draws, mixture: Mixture, seed: int, split: str = "train"):
-        count = draws.pick(mixture.objects) if mixture.objects else None
-        scene = scenes.sample(seed, split, n_objects=count)
+    def example(self, draws: Draws, mixture: Mixture, seed: int):
+        scene = mixture.scene(draws, seed)
         room = self.length
         ids = np.zeros(room, np.int64)
         learnt = np.zeros(room, bool)
@@ -187,8 +189,7 @@ def vision_batch(draws: Draws, mixture: Mixture, seeds, grey: float = 0.0) -> di
     """Pictures with patch labels; a share `grey` of them in shades of grey, colours unnamed."""
     pictures, labels = [], []
     for seed in seeds:
-        count = draws.pick(mixture.objects) if mixture.objects else None
-        scene = scenes.sample(seed, n_objects=count)
+        scene = mixture.scene(draws, seed)
         picture, label = pixels(scene, draws), patch_labels(scene)
         if draws.chance(grey):
             shares = np.array([draws.uniform(0, 1) for _ in range(3)], np.float32)
