@@ -69,7 +69,7 @@ STAGES = (
     # A tower that saw red circles and no blue ones takes the colour for a part of the shape: on
     # colour-shape pairs it never saw it names the colour (0.99 of patches) and not the shape
     # (0.69). Without colours it must go by the outline.
-    Stage("outlines", 2400, 32, Mixture({}), {"vision": 5e-4}, dense=1.0, grey=0.35, decay=1000),
+    Stage("outlines", 2400, 32, Mixture({}), {"vision": 5e-4}, dense=1.0, grey=0.5, decay=1000),
     Stage(
         "finish", 3000, 16, Mixture({**EVERYTHING, **LATE, "number": 3.0, "choice": 6.0}),
         {"vision": 2e-4, "projector": 8e-4, "decoder": 8e-4}, dense=0.2, decay=2000,

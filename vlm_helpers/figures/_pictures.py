@@ -1,0 +1,66 @@
+"""Pictures side by side, each with its text below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vlm_helpers.figures._style import (
+    GREY,
+    INK,
+    WIDTH,
+    columns_of,
+    drawing,
+    number_of,
+    wrap,
+)
+from vlm_helpers.loading import to_rgb
+
+
+def show(
+    images: Any,
+    titles: str | Sequence[str] | None = None,
+    columns: int | None = None,
+    *,
+    width: float | None = None,
+) -> None:
+    """Pictures side by side, each with its text below.
+
+    `images`: a picture or a list of them; a picture is anything that `loading.to_rgb` opens.
+    `titles`: a text for each; long ones are wrapped. `columns`: pictures in a row, by default up
+    to 4. `width`: of the whole figure in inches, by default what the pictures need, up to 8.
+
+    Raises `ValueError` where the numbers of pictures and titles differ, or there is no picture,
+    and what `to_rgb` raises.
+    """
+    several = isinstance(images, list | tuple)
+    pictures = [to_rgb(image) for image in (images if several else [images])]
+    texts = [titles] if isinstance(titles, str) else list(titles or [])
+    if not pictures:
+        raise ValueError("There is no picture to show: images is empty.")
+    if texts and len(texts) != len(pictures):
+        raise ValueError(
+            f"{number_of(len(pictures), 'picture')} came with {number_of(len(texts), 'title')}: "
+            "one text each."
+        )
+    columns = columns_of(columns, len(pictures), 4)
+    width = width or min(WIDTH, 3.2 * columns)
+    across = width / columns
+    wrapped = [wrap(text, across) for text in texts]
+    rows = [range(i, min(i + columns, len(pictures))) for i in range(0, len(pictures), columns)]
+    # Each row is as high as its highest picture and its longest text.
+    heights = [
+        max(pictures[i].height / pictures[i].width for i in row) * (across - 0.1)
+        + max((wrapped[i].count("\n") + 2 for i in row if wrapped), default=0.4) * 0.18
+        for row in rows
+    ]
+    ratios = {"height_ratios": heights}
+    with drawing(len(rows), columns, (width, sum(heights)), gridspec_kw=ratios) as (_, grid):
+        for ax in grid[len(pictures) :]:
+            ax.set_axis_off()
+        for i, (ax, picture) in enumerate(zip(grid, pictures)):
+            ax.imshow(picture)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color=GREY)
+            if wrapped:
+                ax.set_xlabel(wrapped[i], color=INK)

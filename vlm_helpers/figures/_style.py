@@ -1,0 +1,75 @@
+"""What the figures share: colours, sizes, and a figure in the course's style."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart with every common colour vision.
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+SKY, VERMILION, PURPLE = "#56B4E9", "#D55E00", "#CC79A7"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
+GREY = "#C4C4C4"  # what is there, but is not the point
+INK = "#333333"
+
+WIDTH = 8.0  # inches; with DPI the width of JupyterLab's text column
+DPI = 100
+_CHARACTERS = 12.5  # an inch of text holds, at the size below
+
+_STYLE = {
+    "axes.facecolor": "white",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#888888",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "text.parse_math": False,  # an answer may hold a $
+}
+
+
+@contextmanager
+def drawing(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> Iterator[tuple[Any, list]]:
+    """A new figure and its axes row by row, to be drawn on in the course's style."""
+    import matplotlib
+    from matplotlib import pyplot as plt
+
+    # Before the style: the first figure loads the backend, and what that sets is to stay set.
+    figure = plt.figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    with matplotlib.rc_context(_STYLE):
+        yield figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+
+
+def columns_of(wanted: int | None, number: int, most: int) -> int:
+    if wanted is not None and wanted < 1:
+        raise ValueError(f"columns must be 1 or more, not {wanted}.")
+    return min(wanted or most, number)
+
+
+def token_name(tokenizer: Any, token_id: int) -> str:
+    """A token as people read it: byte-level and SentencePiece vocabularies mark spaces apart."""
+    token = str(tokenizer.convert_ids_to_tokens(int(token_id)))
+    return token.replace("Ġ", "␣").replace("▁", "␣").replace("Ċ", "\\n").replace("\n", "\\n")
+
+
+def wrap(text: str, inches: float) -> str:
+    across = max(8, int(inches * _CHARACTERS))
+    lines = [textwrap.wrap(line, across) or [""] for line in str(text).split("\n")]
+    return "\n".join(line for wrapped in lines for line in wrapped)
+
+
+def number_of(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
