@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from transformers import LlavaForConditionalGeneration
 
 from recipes.pocket_llava import evaluate, packing, parts, train
 from recipes.pocket_llava.stages import EVERYTHING, STAGES
 from vlm_helpers import scenes
+from vlm_helpers.loading import pocket_folder
 from vlm_helpers.scenes import Draws
 
 
@@ -142,7 +144,7 @@ def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
     small = [
         replace(STAGES[0], steps=2, batch=2, decay=0),
         replace(STAGES[1], steps=3, batch=2, decay=0),
-        replace(STAGES[3], steps=2, batch=2, decay=0),
+        replace(STAGES[5], steps=2, batch=2, decay=0),
     ]
     monkeypatch.setattr(train, "STAGES", small)
     monkeypatch.setattr(train, "NAMES", [stage.name for stage in small])
@@ -151,7 +153,7 @@ def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
     train.main()
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert (state["stage"], state["step"]) == (small[1].name, 3)
-    assert (tmp_path / "pocket-llava-base/model.safetensors").exists()
+    assert not (tmp_path / "pocket-llava").exists()
     monkeypatch.setattr("sys.argv", arguments)
     train.main()
     assert f"going on from {small[1].name}, step 3" in capsys.readouterr().out
@@ -169,6 +171,22 @@ def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
     again = train.Trainee(parts.make_model(parts.make_processor().tokenizer))
     train.load_weights(again, tmp_path / "pocket-llava")  # what --init does
     assert torch.equal(again.llava.lm_head.weight, model.lm_head.weight.float())
+
+
+def test_the_base_model_keeps_the_tower_and_starts_the_rest_anew(tmp_path, monkeypatch):
+    align = replace(STAGES[-1], steps=1, batch=2, learns={"projector": 0.0})
+    monkeypatch.setattr(train, "STAGES", [align])
+    monkeypatch.setattr(train, "NAMES", [align.name])
+    folder = pocket_folder("pocket-llava")
+    monkeypatch.setattr(
+        "sys.argv",
+        ["train", "--out", str(tmp_path), "--eager", "--device", "cpu", "--init", str(folder)],
+    )
+    train.main()
+    before = LlavaForConditionalGeneration.from_pretrained(folder).state_dict()
+    after = LlavaForConditionalGeneration.from_pretrained(tmp_path / align.save_as).state_dict()
+    for name, value in after.items():
+        assert torch.equal(value, before[name]) == ("vision_tower" in name), name
 
 
 def test_rates_warm_up_and_fall_at_the_end():

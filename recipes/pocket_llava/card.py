@@ -1,7 +1,10 @@
 """Writes the model cards: `python -m recipes.pocket_llava.card --run runs/pocket-llava`.
 
 The figures come from `evaluate.py --out`, the curve from the training log, sizes from the
-checkpoint: no figure on a card is typed by hand.
+checkpoint: no figure on a card is typed by hand. The log itself goes beside the card, as
+`training_log.jsonl`: a row every so many updates, with the stage, the step, the minutes since the
+command was last started, and the mean loss since the row before, on patch labels ("dense") and on
+answer tokens ("answers").
 """
 
 from __future__ import annotations
@@ -11,9 +14,10 @@ import json
 import math
 from pathlib import Path
 
-from recipes.pocket_llava.stages import STAGES
+from recipes.pocket_llava.stages import STAGES, Stage
 
 DATA = Path(__file__).parents[2] / "data"
+LOG = "training_log.jsonl"
 
 # (row, skill, figure in the JSON, at least, aim)
 TARGETS = [
@@ -109,11 +113,20 @@ def minutes(log: list[dict]) -> float:
     return total + (before["minutes"] if before else 0)
 
 
-def recipe() -> list[str]:
+def stages_of(name: str) -> list[Stage]:
+    """The stages that a checkpoint went through: all up to its own, but no other side branch."""
+    last = next(i for i, stage in enumerate(STAGES) if stage.save_as == name)
+    return [s for s in STAGES[: last + 1] if not s.afresh or s.save_as == name]
+
+
+def recipe(stages: list[Stage]) -> list[str]:
     lines = ["| stage | updates | pictures each | learns (peak rate) | what is drawn |",
              "|---|---|---|---|---|"]  # fmt: skip
-    for stage in STAGES:
-        parts = ", ".join(f"{part} ({rate:g})" for part, rate in stage.learns.items())
+    for stage in stages:
+        parts = ", ".join(
+            f"{'new ' * (part in stage.afresh)}{part} ({rate:g})"
+            for part, rate in stage.learns.items()
+        )
         skills = ", ".join(stage.mixture.weights) or "labels on every patch"
         small = f"; scenes of {min(o)} to {max(o)}" if (o := stage.mixture.objects) else ""
         lines.append(
@@ -181,6 +194,9 @@ def write(name: str, run: Path, machine: str, log: list[dict]) -> None:
     config = json.loads((DATA / name / "config.json").read_text())
     vision, text = config["vision_config"], config["text_config"]
     figures = json.loads((run / f"{name}.json").read_text())
+    stages = stages_of(name)
+    log = [row for row in log if row["stage"] in {stage.name for stage in stages}]
+    (DATA / name / LOG).write_text("".join(json.dumps(row) + "\n" for row in log))
     what = (
         "The small vision language model that this course runs on."
         if name == "pocket-llava"
@@ -215,9 +231,9 @@ def write(name: str, run: Path, machine: str, log: list[dict]) -> None:
         f"`python -m recipes.pocket_llava.train`, {minutes(log):.0f} minutes on {machine}. Scenes "
         "are drawn afresh for every update and never repeat.",
         "",
-        *recipe(),
+        *recipe(stages),
         "",
-        "The loss along the way:",
+        f"The loss along the way (all of it: [{LOG}]({LOG})):",
         "",
         *curve(log, 500),
     ]

@@ -20,6 +20,7 @@ class Stage:
         dense: weight of the patch-label loss.
         grey: share of pictures in shades of grey, in a stage without questions.
         decay: the last so many steps, over which the rates fall linearly to zero.
+        afresh: parts that start this stage from random weights again.
         save_as: the checkpoint that the stage ends in, where it is one that ships.
     """
 
@@ -31,6 +32,7 @@ class Stage:
     dense: float = 0.0
     grey: float = 0.0
     decay: int = 0
+    afresh: tuple[str, ...] = ()
     save_as: str | None = None
 
 
@@ -53,7 +55,7 @@ STAGES = (
     # projector and decoder learn to say what is there; the tower rests
     Stage(
         "describe", 1000, 16, Mixture({**CAPTIONS, "listing": 6}, objects=(1, 2, 3)),
-        {"projector": 1.5e-3, "decoder": 1.5e-3}, save_as="pocket-llava-base",
+        {"projector": 1.5e-3, "decoder": 1.5e-3},
     ),
     # every question, first in small scenes, where it is plain which object is meant
     Stage(
@@ -64,7 +66,6 @@ STAGES = (
     Stage(
         "instruct", 2350, 16, Mixture({**EVERYTHING, **LATE}),
         {"vision": 3e-4, "projector": 1e-3, "decoder": 1e-3}, dense=0.2, decay=1250,
-        save_as="pocket-llava",
     ),
     # A tower that saw red circles and no blue ones takes the colour for a part of the shape: on
     # colour-shape pairs it never saw it names the colour (0.99 of patches) and not the shape
@@ -74,5 +75,11 @@ STAGES = (
         "finish", 3000, 16, Mixture({**EVERYTHING, **LATE, "number": 3.0, "choice": 6.0}),
         {"vision": 2e-4, "projector": 8e-4, "decoder": 8e-4}, dense=0.2, decay=2000,
         save_as="pocket-llava",
+    ),
+    # LLaVA's first stage for the course to start from: the tower is finished, projector and
+    # decoder are new and see captions only
+    Stage(
+        "align", 1500, 16, Mixture(CAPTIONS), {"projector": 1.2e-3, "decoder": 1.2e-3},
+        decay=800, afresh=("projector", "decoder"), save_as="pocket-llava-base",
     ),
 )  # fmt: skip

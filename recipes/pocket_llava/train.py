@@ -112,6 +112,13 @@ class Trainee(nn.Module):
         }[name]
         return [p for module in modules for p in module.parameters()]
 
+    def forget(self, parts: tuple[str, ...], untrained: nn.Module) -> None:
+        """Gives the parts named the weights of an untrained model."""
+        other = Trainee(untrained)
+        for name in parts:
+            for mine, new in zip(self.part(name), other.part(name)):
+                mine.data.copy_(new.data)
+
 
 def make_optimizers(trainee: Trainee, stage: Stage) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest (Jordan et al. 2024)."""
@@ -280,6 +287,8 @@ def main() -> None:
         resumed = state is not None and state["stage"] == stage.name
         step = state["step"] if resumed else 0
         optimizer_state = state["optimizers"] if resumed else None
+        if stage.afresh and not resumed:
+            trainee.forget(stage.afresh, make_model(processor.tokenizer))
         run_stage(args, trainee, processor, stage, step, optimizer_state)
         if stage.save_as:
             export(trainee, processor, args.out / stage.save_as)
