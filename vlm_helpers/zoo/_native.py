@@ -1,0 +1,175 @@
+"""The families that transformers has a class for, each with a small random configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import (
+    CLIPImageProcessorPil,
+    DeepseekVLHybridConfig,
+    DeepseekVLHybridForConditionalGeneration,
+    DeepseekVLHybridImageProcessorPil,
+    DeepseekVLHybridProcessor,
+    FuyuConfig,
+    FuyuForCausalLM,
+    FuyuImageProcessorPil,
+    FuyuProcessor,
+    Kosmos2Config,
+    Kosmos2ForConditionalGeneration,
+    Kosmos2Processor,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessorPil,
+    LlavaNextProcessor,
+    LlavaProcessor,
+)
+
+from vlm_helpers.zoo._tokenizers import byte_tokenizer, fuyu_tokenizer
+
+WIDTH, LAYERS, HEADS = 64, 2, 2
+
+
+def text_config(model_type: str, vocabulary: int, **more: Any) -> dict[str, Any]:
+    return {
+        "model_type": model_type,
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": HEADS,
+        "vocab_size": vocabulary,
+        "max_position_embeddings": 8192,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        **more,
+    }
+
+
+def vision_config(model_type: str, image_size: int, patch_size: int = 14) -> dict[str, Any]:
+    return {
+        "model_type": model_type,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "image_size": image_size,
+        "patch_size": patch_size,
+    }
+
+
+def square(side: int) -> dict[str, Any]:
+    return {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+
+
+def llava() -> tuple[Any, Any]:
+    tokenizer = byte_tokenizer()
+    processor = LlavaProcessor(
+        CLIPImageProcessorPil(**square(336)),
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    )
+    config = LlavaConfig(
+        vision_config=vision_config("clip_vision_model", 336),
+        text_config=text_config("llama", len(tokenizer)),
+        image_token_index=tokenizer.image_token_id,
+        vision_feature_layer=-2,
+        vision_feature_select_strategy="default",
+    )
+    return LlavaForConditionalGeneration(config), processor
+
+
+# As published: liuhaotian/llava-v1.6-mistral-7b, config.json
+GRID = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
+
+
+def llava_next() -> tuple[Any, Any]:
+    tokenizer = byte_tokenizer()
+    processor = LlavaNextProcessor(
+        LlavaNextImageProcessorPil(**square(336), image_grid_pinpoints=GRID),
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    )
+    config = LlavaNextConfig(
+        vision_config=vision_config("clip_vision_model", 336),
+        text_config=text_config("mistral", len(tokenizer), sliding_window=None),
+        image_token_index=tokenizer.image_token_id,
+        image_grid_pinpoints=GRID,
+        vision_feature_layer=-2,
+        vision_feature_select_strategy="default",
+    )
+    return LlavaNextForConditionalGeneration(config), processor
+
+
+def kosmos_2() -> tuple[Any, Any]:
+    tokenizer = byte_tokenizer(None)
+    processor = Kosmos2Processor(CLIPImageProcessorPil(**square(224)), tokenizer)
+    config = Kosmos2Config(
+        vision_config=vision_config("kosmos_2_vision_model", 224),
+        text_config={
+            "vocab_size": len(processor.tokenizer),
+            "embed_dim": WIDTH,
+            "layers": LAYERS,
+            "ffn_dim": 2 * WIDTH,
+            "attention_heads": HEADS,
+        },
+        latent_query_num=64,
+    )
+    return Kosmos2ForConditionalGeneration(config), processor
+
+
+class PatchesOfArrays(FuyuImageProcessorPil):
+    """Fuyu's image processor without torchvision.
+
+    In transformers 5.23 `patchify_image` of the PIL version expects NumPy arrays and is handed
+    tensors; this one takes either.
+    """
+
+    def patchify_image(self, image: Any, patch_size: Any = None) -> torch.Tensor:
+        patches = super().patchify_image(torch.as_tensor(image).numpy(), patch_size)
+        return torch.as_tensor(patches)
+
+
+def fuyu() -> tuple[Any, Any]:
+    tokenizer = fuyu_tokenizer()
+    processor = FuyuProcessor(PatchesOfArrays(), tokenizer)
+    config = FuyuConfig(
+        text_config=text_config("persimmon", len(tokenizer)),
+        patch_size=30,
+        image_token_id=processor.image_token_id,
+    )
+    return FuyuForCausalLM(config), processor
+
+
+def deepseek_vl() -> tuple[Any, Any]:
+    tokenizer = byte_tokenizer(image_token="<image_placeholder>")
+    processor = DeepseekVLHybridProcessor(
+        DeepseekVLHybridImageProcessorPil(
+            size={"height": 384, "width": 384}, high_res_size={"height": 1024, "width": 1024}
+        ),
+        tokenizer,
+    )
+    config = DeepseekVLHybridConfig(
+        vision_config=vision_config("siglip_vision_model", 384, 16),
+        high_res_vision_config={
+            "model_type": "sam_vision_model",
+            "hidden_size": 32,
+            "mlp_dim": 64,
+            "num_hidden_layers": LAYERS,
+            "num_attention_heads": HEADS,
+            "output_channels": 16,
+            "image_size": 1024,
+            "patch_size": 16,
+            "global_attn_indexes": [1],
+        },
+        text_config=text_config("llama", len(tokenizer)),
+        image_token_id=tokenizer.image_token_id,
+    )
+    return DeepseekVLHybridForConditionalGeneration(config), processor
