@@ -110,7 +110,91 @@ def breaks(model, inputs, max_new_tokens):
     return scores[0, 99_999]
 
 
+def _patches(*order, first=lambda pixels: pixels, last=lambda cut: cut):
+    """A cut into patches with the axes [batch, channels, rows, size, columns, size] in `order`."""
+
+    def patchify(pixels, size):
+        pixels = first(pixels)
+        batch, channels, height, width = pixels.shape
+        parts = pixels.reshape(batch, channels, height // size, size, width // size, size)
+        return last(parts.permute(order).reshape(batch, -1, channels * size * size))
+
+    return patchify
+
+
+def _spliced(where=lambda ids, image: ids == image, what=lambda features: features.flatten(0, 1)):
+    def splice(embeds, features, ids, image_id):
+        joined = embeds.clone()
+        joined[where(ids, image_id)] = what(features).to(embeds.dtype)
+        return joined
+
+    return splice
+
+
+def splice_in_front(embeds, features, ids, image_id):
+    return torch.cat([features.to(embeds.dtype), embeds], dim=1)
+
+
+def splice_in_place(embeds, features, ids, image_id):
+    embeds[ids == image_id] = features.flatten(0, 1).to(embeds.dtype)
+    return embeds
+
+
+def splice_at_the_first_place(embeds, features, ids, image_id):
+    joined, start = embeds.clone(), int((ids[0] == image_id).nonzero()[0])
+    joined[:, start : start + features.shape[1]] = features.to(embeds.dtype)
+    return joined
+
+
+def splice_by_adding(embeds, features, ids, image_id):
+    joined = embeds.clone()
+    joined[ids == image_id] += features.flatten(0, 1).to(embeds.dtype)
+    return joined
+
+
+def splice_in_float32(embeds, features, ids, image_id):
+    return _spliced()(embeds.float(), features, ids, image_id)
+
+
+def splice_without_flatten(embeds, features, ids, image_id):
+    joined = embeds.clone()
+    joined[ids == image_id] = features.to(embeds.dtype)
+    return joined
+
+
 WRONG_ANSWERS = {
+    "architecture.patchify": [
+        (_patches(0, 2, 4, 3, 5, 1), "with the channels last"),
+        (_patches(0, 4, 2, 1, 3, 5), "column by column"),
+        (_patches(0, 2, 4, 1, 5, 3), "turned on its side"),
+        (_patches(0, 1, 2, 3, 4, 5), "`reshape` alone takes the numbers"),
+        (_patches(0, 2, 4, 1, 3, 5, last=lambda cut: cut[0]), "the batch must stay"),
+        (_patches(0, 2, 4, 1, 3, 5, last=lambda cut: cut.mT), "another order of axes"),
+        (_patches(0, 2, 4, 1, 3, 5, first=lambda pixels: pixels + 1), "patch 0 of picture 0 holds"),
+        (_patches(0, 2, 4, 1, 3, 5, first=lambda pixels: pixels.mul_(2)), "changes the pixels"),
+        (lambda pixels, size: pixels.reshape(2, 3, 2, 4, 3, 4).permute(0, 2, 4, 1, 3, 5), "join"),
+        (lambda pixels, size: pixels.reshape(2, 5), "keep the number of numbers"),
+        (lambda pixels, size: list(pixels), "this is list"),
+        (
+            lambda pixels, size: (
+                pixels.reshape(2, 3, 3, 4, 2, 4).permute(0, 2, 4, 1, 3, 5).reshape(2, 6, 48)
+            ),
+            "take height for width",
+        ),
+    ],
+    "architecture.splice": [
+        (lambda embeds, features, ids, image_id: embeds.clone(), "Nothing has changed"),
+        (splice_in_front, "not put before them"),
+        (splice_in_place, "writes into `embeds`"),
+        (splice_at_the_first_place, "In the second the picture stands elsewhere"),
+        (splice_by_adding, "they replace them"),
+        (splice_in_float32, "bring the features to the dtype"),
+        (splice_without_flatten, "`features.flatten(0, 1)`"),
+        (_spliced(what=lambda features: features.flip(0).flatten(0, 1)), "exchanged"),
+        (_spliced(what=lambda f: f.transpose(0, 1).flatten(0, 1)), "mixed between the pictures"),
+        (_spliced(what=lambda f: f.flip(1).flatten(0, 1)), "Place 2 of sequence 0"),
+        (lambda embeds, features, ids, image_id: features, "as long as the ids"),
+    ],
     "welcome.repair_question": [
         (42, "is of type int"),
         (["What color is the small star?"], "is of type list"),

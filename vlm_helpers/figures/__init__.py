@@ -2,6 +2,9 @@
 
     vh.figures.show(pictures, titles)                    pictures with a text under each
     vh.figures.next_tokens(probabilities, tokenizer)     bars of the likeliest tokens, step by step
+    vh.figures.families(["llava-1.5", "fuyu"])           how models are put together, as diagrams
+    vh.figures.sequences({"fuyu": places})               where pictures stand among the words
+    vh.figures.models(vh.catalog.table())                size and image resolution of real models
     vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
 
 Each draws a new pyplot figure and returns nothing: Jupyter shows it once, below what the cell
@@ -9,6 +12,8 @@ prints; elsewhere `plt.show()` does. Until then `plt.gcf()` is that figure, to c
 Nothing is changed in matplotlib's settings.
 """
 
+from vlm_helpers.figures._architecture import families, sequences
+from vlm_helpers.figures._models import models
 from vlm_helpers.figures._pictures import show
 from vlm_helpers.figures._spans import spans
 from vlm_helpers.figures._style import (
@@ -26,5 +31,5 @@ from vlm_helpers.figures._tokens import next_tokens
 
 __all__ = [
     "BLUE", "GREEN", "GREY", "INK", "ORANGE", "PALETTE", "PURPLE", "SKY", "VERMILION",
-    "next_tokens", "show", "spans",
+    "families", "models", "next_tokens", "sequences", "show", "spans",
 ]  # fmt: skip

@@ -189,9 +189,7 @@ def moondream() -> tuple[Any, Any]:
     tokenizer = byte_tokenizer()
     vision = SiglipVisionModel(SiglipVisionConfig(**vision_config("siglip_vision_model", 378)))
     decoder = PhiForCausalLM(PhiConfig(**text_config("phi", len(tokenizer))))
-    model = Spliced(
-        vision, projector(vision.config.hidden_size), decoder, tokenizer.image_token_id
-    )
+    model = Spliced(vision, projector(vision.config.hidden_size), decoder, tokenizer.image_token_id)
     images = SiglipImageProcessorPil(size={"height": 378, "width": 378})
     return model, FixedProcessor(images, tokenizer, (378 // 14) ** 2)
 
