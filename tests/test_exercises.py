@@ -396,10 +396,10 @@ def test_model_needs_the_repair():
 @pytest.mark.parametrize(
     "question",
     [
-        "What color is the small star?",
-        "What colour is the small star?",
-        "What is the color of the small star?",
-        "Name the small star's color.",
+        "What color is the large star?",
+        "What colour is the large star?",
+        "What is the color of the large star?",
+        "Name the large star's color.",
     ],
 )
 def test_every_plain_wording_is_right(question):

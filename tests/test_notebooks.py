@@ -1,5 +1,7 @@
 """The notebooks as they are stored, and the tool that runs and lints them."""
 
+import base64
+import io
 import os
 import re
 import shutil
@@ -9,13 +11,15 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbval.plugin import get_sanitize_patterns
+from PIL import Image
 
 from tests import notebooks
-from vlm_helpers import exercises
+from vlm_helpers import exercises, scenes
 
 ROOT = Path(__file__).resolve().parent.parent
 SANITIZE = ROOT / "tests" / "sanitize.cfg"
@@ -56,7 +60,10 @@ def test_notebook_names_only_exercises_that_exist(path):
 
 # --- the lint -------------------------------------------------------------------------------------
 
-PIXEL = "iVBORw0KGgo="
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQMAAAAl21bKAAAAA1BMVEUAAACn"
+    "ej3aAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
 
 
 def good_notebook():
@@ -295,6 +302,18 @@ def test_execute_stores_outputs_and_nothing_that_varies(tmp_path):
     notebooks.execute(path)
     assert path.read_bytes() == first
     assert sorted(p.name for p in tmp_path.iterdir()) == ["00_x.ipynb", "beside.txt"]
+
+
+def test_stored_pictures_are_light_and_look_the_same():
+    drawn = np.asarray(scenes.sample(3, "test").image.resize((96, 96)).resize((384, 384)))
+    file = io.BytesIO()
+    Image.fromarray(drawn).save(file, "png")
+    before = base64.b64encode(file.getvalue()).decode()
+    after = notebooks.lighter(before)
+    assert len(after) < 0.7 * len(before)
+    seen = np.asarray(Image.open(io.BytesIO(base64.b64decode(after))).convert("RGB"))
+    assert np.abs(seen.astype(int) - drawn).mean() < 3
+    assert notebooks.lighter(after) == after
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, capsys):

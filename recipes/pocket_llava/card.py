@@ -60,7 +60,8 @@ def _against(value: float, bar: float | None) -> str:
     return f"**{value:.3f}** (short by {bar - value:.3f})" if short else f"{value:.3f}"
 
 
-def table(figures: dict) -> list[str]:
+def table(figures: dict, taught: set[str]) -> list[str]:
+    """The figures as a Markdown table, with bars for the skills that the model was `taught`."""
     lines = [
         "| skill | score | at least | aim | unseen pairs | blind | majority | any object |",
         "|---|---|---|---|---|---|---|---|",
@@ -69,6 +70,8 @@ def table(figures: dict) -> list[str]:
         value = figures["seeing"].get(skill, {}).get(figure)
         if value is None:
             continue
+        if skill not in taught:
+            bar = aim = None
         lines.append(
             f"| {row} | {_against(value, bar)} | {bar or ''} | {aim or ''} "
             f"| {cell(figures, 'unseen pairs', skill, figure)} "
@@ -78,9 +81,9 @@ def table(figures: dict) -> list[str]:
         )
     unseen, first = figures.get("unseen pairs", {}), {}
     for _, skill, figure, *_ in TARGETS:  # one figure a skill
-        if figure in unseen.get(skill, {}):
+        if figure in unseen.get(skill, {}) and skill in taught:
             first.setdefault(skill, unseen[skill][figure])
-    if first:
+    if len(first) > 1:
         mean = sum(first.values()) / len(first)
         lines.append(
             f"| unseen pairs, mean of the {len(first)} skills above with a bar "
@@ -224,12 +227,12 @@ def write(name: str, run: Path, machine: str, log: list[dict]) -> None:
         "the attribute or place of a random object of the picture. A caption's objects count as "
         "right with size, colour and shape; boxes and the sign are not scored in captions.",
         "",
-        *table(figures),
+        *table(figures, set(stages[-1].mixture.weights)),
         "",
         "## How it was trained",
         "",
-        f"`python -m recipes.pocket_llava.train`, {minutes(log):.0f} minutes on {machine}. Scenes "
-        "are drawn afresh for every update and never repeat.",
+        f"`python -m recipes.pocket_llava.train`, at least {minutes(log):.0f} minutes on "
+        f"{machine}. Scenes are drawn afresh for every update and never repeat.",
         "",
         *recipe(stages),
         "",

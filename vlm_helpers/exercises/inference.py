@@ -99,15 +99,23 @@ def examine_greedy(answer, materials: Bench) -> None:
     for case in materials.cases:
         with _flattened(model, case.flat):
             got = _run(answer, model, case)
-            if got == case.expected:
-                continue
-            if case.flat or got != _run(answer, model, case):
-                raise Wrong(
-                    "With flatter probabilities, or on a second run, your loop answers "
-                    "differently: it draws its tokens at random. Greedy takes the most probable "
-                    "token every time, with `argmax`, however close the others come."
-                )
-            _explain(got, case, model, materials.decode)
+        if got == case.expected:
+            continue
+        if case.flat or _varies(answer, model, case):
+            raise Wrong(
+                "With flatter probabilities, or on a second run, your loop answers "
+                "differently: it draws its tokens at random. Greedy takes the most probable "
+                "token every time, with `argmax`, however close the others come."
+            )
+        _explain(
+            got, case, model, materials.decode,
+            lambda loop: _alike(loop, answer, model, materials),
+        )  # fmt: skip
+
+
+def _varies(answer, model, case: Case) -> bool:
+    with _flattened(model, True):
+        return _run(answer, model, case) != _run(answer, model, case)
 
 
 def _run(answer, model, case: Case) -> list[int]:
@@ -201,8 +209,26 @@ def _as_ids(result, vocabulary: int) -> list[int]:
     return ids.tolist()
 
 
-def _explain(got: list[int], case: Case, model, decode) -> None:
-    """Raise `Wrong` with what most likely made `got` differ from the case's expected ids."""
+def _alike(imitate, answer, model, materials: Bench) -> bool:
+    """Whether a wrong loop gives what the answer gives, in every case."""
+    for case in materials.cases:
+        if case.flat:
+            continue
+        with torch.no_grad():
+            likeness = imitate(model, _fresh(case.inputs), case.max_new_tokens)
+        got = _run(answer, model, case)
+        # Compare up to the length of the shorter: such loops rarely stop where they should.
+        shared = min(len(got), len(likeness))
+        if got[:shared] != likeness[:shared]:
+            return False
+    return True
+
+
+def _explain(got: list[int], case: Case, model, decode, alike) -> None:
+    """Raise `Wrong` with what most likely made `got` differ from the case's expected ids.
+
+    `alike(loop)` says whether a wrong loop gives the same ids as the answer, in every case.
+    """
     want, limit = case.expected, case.max_new_tokens
     prompt = case.inputs["input_ids"][0].tolist()
     end = model.generation_config.eos_token_id
@@ -235,9 +261,7 @@ def _explain(got: list[int], case: Case, model, decode) -> None:
     for imitate, diagnosis in _IMITATIONS:
         with torch.no_grad():
             likeness = imitate(model, _fresh(case.inputs), limit)
-        # Compare up to the length of the shorter: such loops rarely stop where they should.
-        shared = min(len(got), len(likeness))
-        if likeness != want[: len(likeness)] and got[:shared] == likeness[:shared]:
+        if likeness != want[: len(likeness)] and alike(imitate):
             raise Wrong(diagnosis)
     pairs = enumerate(zip(got, want, strict=False))
     at = next(i for i, (ours, theirs) in pairs if ours != theirs)

@@ -9,15 +9,15 @@ from vlm_helpers.exercises._engine import Exercise, NotAttempted, Wrong, pocket
 
 # --- welcome.repair_question ----------------------------------------------------------------------
 
-# The picture of the exercise is `vh.scenes.sample(4492, "test")`: two stars in it, of two sizes and
+# The picture of the exercise is `vh.scenes.sample(7417, "test")`: two stars in it, of two sizes and
 # two colours. Asked for "the star", the model speaks of one of them; meant is the other.
-SEED, SPLIT = 4492, "test"
-SHAPE, MEANT = "star", "small"
+SEED, SPLIT = 7417, "test"
+SHAPE, MEANT = "star", "large"
 
 
 def question():
     # There are two stars: say which one is meant, in a word that the model knows.
-    return "What color is the small star?"
+    return "What color is the large star?"
 
 
 @dataclass(frozen=True)
