@@ -1,0 +1,179 @@
+"""The models as a table: filters, and where the article says otherwise."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from vlm_helpers.catalog._models import ABILITIES, Model, models, unknown
+
+if TYPE_CHECKING:
+    import pandas
+
+UNKNOWN = "?"
+COMMERCIAL = ("yes", "conditions", "no")
+# An article rounds: "7B" for 7.3 is no other figure.
+TOLERANCE = 0.1
+
+
+def table(
+    *,
+    license: str | None = None,
+    commercial: bool | str | None = None,
+    max_parameters: float | None = None,
+    min_resolution: float | None = None,
+    abilities: str | Iterable[str] = (),
+    language: str | None = None,
+    loads: str | None = None,
+    prompt_family: str | None = None,
+    box_format: str | None = None,
+    max_memory_bf16: float | None = None,
+    max_memory_4bit: float | None = None,
+    **misspelt: Any,
+) -> pandas.DataFrame:
+    """The models that pass all filters, a row each, indexed by name.
+
+    `commercial`: True for those that may be used commercially, under conditions or without; or one
+    of "yes", "conditions", "no". `max_parameters`: in billions. `min_resolution`: in pixels,
+    compared with `side`. `abilities`: one, or several that a model must all have. `language`: one
+    that is listed by name. `max_memory_…`: in GiB. The package's docstring explains the columns.
+
+    A model of which a fact is not known does not pass a filter for that fact.
+
+    Raises `TypeError` for an unknown filter and `ValueError` for an unknown value, naming the
+    nearest.
+    """
+    for name in misspelt:
+        filters = [n for n in inspect.signature(table).parameters if n != "misspelt"]
+        near = difflib.get_close_matches(name, filters, n=1, cutoff=0.3) or [", ".join(filters)]
+        raise TypeError(f"The table has no filter {name!r}: use {near[0]}.")
+    wanted = (abilities,) if isinstance(abilities, str) else tuple(abilities)
+    for ability in wanted:
+        _check("ability", ability, ABILITIES)
+    _check("license", license, (m.license for m in models()))
+    _check("language", language, (name for m in models() for name in m.languages or ()))
+    _check("way to load", loads, (m.loads for m in models()))
+    _check("prompt family", prompt_family, (m.prompt_family for m in models()))
+    _check("box format", box_format, (m.box_format for m in models()))
+    allowed = {True: ("yes", "conditions"), False: ("no",)}.get(commercial, (commercial,))
+    if commercial is not None and not set(allowed) <= set(COMMERCIAL):
+        raise ValueError(
+            f"commercial is True, False, or one of {', '.join(COMMERCIAL)}, not {commercial!r}."
+        )
+    limits = {
+        "max_parameters": max_parameters, "min_resolution": min_resolution,
+        "max_memory_bf16": max_memory_bf16, "max_memory_4bit": max_memory_4bit,
+    }  # fmt: skip
+    for name, limit in limits.items():
+        if limit is not None and not (_number(limit) and 0 < limit < math.inf):
+            raise ValueError(f"{name} must be a number above 0, not {limit!r}.")
+    if max_parameters is not None and max_parameters >= 1e6:
+        raise ValueError(
+            f"max_parameters is in billions: {max_parameters / 1e9:g}, not {max_parameters:g}."
+        )
+
+    def passes(row: Model) -> bool:
+        return (
+            license in (None, row.license)
+            and (commercial is None or row.commercial in allowed)
+            and _most(row.parameters, max_parameters)
+            and _most(row.memory_bf16, max_memory_bf16)
+            and _most(row.memory_4bit, max_memory_4bit)
+            and (min_resolution is None or (row.side is not None and row.side >= min_resolution))
+            and set(wanted) <= set(row.abilities or ())
+            and (language is None or language in (row.languages or ()))
+            and loads in (None, row.loads)
+            and prompt_family in (None, row.prompt_family)
+            and box_format in (None, row.box_format)
+        )
+
+    return _frame([_cells(row) for row in models() if passes(row)])
+
+
+def differences() -> pandas.DataFrame:
+    """Where the article's table and what was published differ, a row a difference.
+
+    Sizes that differ by more than a tenth, resolutions, abilities that the article gives and the
+    authors do not, languages, and licences that the article ticks as permissive but which set
+    conditions. The column `source` is of the published figure.
+    """
+    import pandas
+
+    found = []
+    for row in models():
+        if row.article is None:
+            continue
+        for fact, article, published in _compared(row):
+            found.append(
+                {"model": row.name, "fact": fact, "article": article, "published": published,
+                 "source": row.sources[fact][0]}
+            )  # fmt: skip
+    return pandas.DataFrame(found, columns=["model", "fact", "article", "published", "source"])
+
+
+def _compared(row: Model) -> Iterable[tuple[str, str, str]]:
+    said = row.article
+    if row.parameters is not None:
+        size = float(said.parameters.strip("~B"))
+        if abs(row.parameters - size) > TOLERANCE * row.parameters:
+            yield "parameters", said.parameters, f"{row.parameters:g}B"
+    if row.resolution is not None and said.resolution != f"{row.resolution[0]}x{row.resolution[1]}":
+        yield "resolution", said.resolution, f"{row.resolution[0]}x{row.resolution[1]}"
+    if said.permissive and row.commercial not in (None, "yes"):
+        yield "commercial", "permissive", f"{row.license}: {row.terms}"
+    if row.abilities is not None and set(said.abilities) - set(row.abilities):
+        yield "abilities", said.capabilities, ", ".join(row.abilities) or "none of these"
+    if row.languages is not None and set(said.languages) != set(row.languages):
+        yield "languages", ", ".join(said.languages), ", ".join(row.languages)
+
+
+def _cells(row: Model) -> dict[str, Any]:
+    nan = float("nan")
+    return {
+        "name": row.name,
+        "hub_id": row.hub_id,
+        "released": row.released or UNKNOWN,
+        "license": row.license or UNKNOWN,
+        "commercial": row.commercial or UNKNOWN,
+        "parameters": nan if row.parameters is None else float(row.parameters),
+        "resolution": "{} x {}".format(*row.resolution) if row.resolution else UNKNOWN,
+        "side": nan if row.side is None else float(row.side),
+        "tile": nan if row.tile is None else float(row.tile),
+        "tokens": nan if row.tokens is None else float(row.tokens),
+        "languages": UNKNOWN if row.languages is None else ", ".join(row.languages),
+        "abilities": UNKNOWN if row.abilities is None else ", ".join(row.abilities),
+        "vision": row.vision or UNKNOWN,
+        "connector": row.connector or UNKNOWN,
+        "decoder": row.decoder or UNKNOWN,
+        "prompt_family": row.prompt_family or UNKNOWN,
+        "box_format": row.box_format or UNKNOWN,
+        "loads": row.loads or UNKNOWN,
+        "how_to_load": row.how_to_load,
+        "memory_bf16": nan if row.memory_bf16 is None else round(row.memory_bf16, 1),
+        "memory_4bit": nan if row.memory_4bit is None else round(row.memory_4bit, 1),
+        "unverified": ", ".join(row.unverified),
+    }
+
+
+def _frame(cells: list[dict[str, Any]]) -> pandas.DataFrame:
+    import pandas
+
+    columns = list(_cells(models()[0]))
+    return pandas.DataFrame(cells, columns=columns).set_index("name")
+
+
+def _check(what: str, value: Any, known: Iterable[str | None]) -> None:
+    known = [name for name in known if name is not None]
+    if value is not None and value not in known:
+        raise ValueError(unknown(what, value, known))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _most(value: float | None, limit: float | None) -> bool:
+    return limit is None or (value is not None and value <= limit)

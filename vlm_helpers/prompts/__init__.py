@@ -1,0 +1,141 @@
+"""Prompt templates: the exact text that each family of models was trained to continue.
+
+    messages = [{"role": "user", "content": [{"type": "image"},
+                                             {"type": "text", "text": "What is this?"}]}]
+    vh.prompts.render(messages, "llava-1.5", add_generation_prompt=True)
+    processor.chat_template = vh.prompts.template("llava-1.5")   # for apply_chat_template
+
+A family is a Jinja chat template, in `templates/`, that renders what the model's own code renders,
+and a few facts (`get`), each with the address where it was read. `{% generation %}` stands around
+every answer and the token that ends it, where the format has one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlm_helpers.prompts._conversation import checked
+from vlm_helpers.prompts._families import Family, all_families, find
+
+__all__ = ["Family", "families", "get", "pieces", "render", "template"]
+
+_OPEN, _CLOSE = "\ue000", "\ue001"  # private characters, around what the conversation brings
+
+
+def families() -> dict[str, str]:
+    """The names of all families, each with one line about it."""
+    return {name: family.about for name, family in all_families().items()}
+
+
+def get(family: str) -> Family:
+    """What is known about a family: template, tokens, system text, source, notes.
+
+    Raises:
+        ValueError: no family has that name; the message names the nearest.
+    """
+    return find(family)
+
+
+def template(family: str) -> str:
+    """The family's chat template, for `processor.chat_template` or `tokenizer.chat_template`.
+
+    It renders correct conversations as `render` does, but checks nothing.
+
+    Raises:
+        ValueError: no family has that name; the message names the nearest.
+    """
+    return find(family).template
+
+
+def render(
+    messages: Any, family: str, add_generation_prompt: bool = False, images: Any = None
+) -> str:
+    """The prompt, as the model's own code writes it.
+
+    `messages`: the standard form, `{"role": …, "content": text or parts}` with parts
+    `{"type": "text", "text": …}` and `{"type": "image"}`; they are not changed. `images`: pictures
+    for the image parts that carry none; only their number counts. `add_generation_prompt`: end
+    where the answer begins.
+
+    Text of the conversation never becomes a special token: what the family reads as one is
+    refused. Plain words such as "USER:" are no special tokens, and go through.
+
+    Raises:
+        ValueError: an unknown family; or a conversation that it cannot take, with the number of
+            the message at fault.
+        TypeError: `messages` is no list of dicts.
+    """
+    return _rendered(checked(messages, find(family), images), find(family), add_generation_prompt)
+
+
+def pieces(
+    messages: Any, family: str, add_generation_prompt: bool = False
+) -> list[tuple[str, str]]:
+    """The rendered prompt in pieces, as (kind, text); joined, the texts are what `render` gives.
+
+    Kinds: "system", "user" and "assistant" for texts of that role, "picture", "special" for
+    special tokens, "format" for everything else that the template writes.
+
+    Raises:
+        ValueError, TypeError: as `render`.
+    """
+    facts = find(family)
+    clean = checked(messages, facts)
+    whole = _rendered(clean, facts, add_generation_prompt)
+    for strip in (False, True):  # some formats strip the text of a message
+        marked = _rendered(_marked(clean, strip), facts, add_generation_prompt)
+        found = list(_split(marked, facts))
+        if "".join(text for _, text in found) == whole:
+            return found
+    return list(_split(whole, facts))
+
+
+def _rendered(messages: list[dict], family: Family, add_generation_prompt: bool) -> str:
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    (prompt,), _ = render_jinja_template(
+        conversations=[messages],
+        chat_template=family.template,
+        add_generation_prompt=add_generation_prompt,
+        bos_token=family.bos,
+        eos_token=family.eos,
+    )
+    return prompt
+
+
+def _marked(messages: list[dict], strip: bool) -> list[dict]:
+    def mark(part: dict, role: str) -> dict:
+        if part["type"] != "text":
+            return part
+        text = part["text"].strip() if strip else part["text"]
+        return {"type": "text", "text": f"{_OPEN}{role[0]}{text}{_CLOSE}"}
+
+    return [
+        {"role": m["role"], "content": [mark(part, m["role"]) for part in m["content"]]}
+        for m in messages
+    ]
+
+
+def _split(marked: str, family: Family) -> Any:
+    import re
+
+    kinds = {"s": "system", "u": "user", "a": "assistant"}
+    picture = r"<img>.*?</img>" if family.image == "<img>" else re.escape(family.image)
+    named = {
+        "picture": picture,
+        "system": re.escape(family.system or ""),
+        "special": "|".join(map(re.escape, sorted(family.special, key=len, reverse=True))),
+    }
+    tokens = re.compile("|".join(f"(?P<{k}>{v})" for k, v in named.items() if v))
+    for index, chunk in enumerate(re.split(f"{_OPEN}(.*?){_CLOSE}", marked, flags=re.DOTALL)):
+        if index % 2:
+            yield kinds[chunk[0]], chunk[1:]
+            continue
+        end = 0
+        for match in tokens.finditer(chunk):
+            if match.start() > end:
+                yield "format", chunk[end : match.start()]
+            yield match.lastgroup, match.group()
+            end = match.end()
+        if end < len(chunk):
+            yield "format", chunk[end:]
