@@ -6,6 +6,8 @@ check. A new exercise needs an entry here: without one its test fails.
 
 import torch
 
+from vlm_helpers.exercises import prompt_templates
+
 
 def _loop(
     choose=lambda logits: logits[0, -1].argmax(),
@@ -162,7 +164,30 @@ def splice_without_flatten(embeds, features, ids, image_id):
     return joined
 
 
+RIGHT_TEMPLATE = prompt_templates.template()
+
+
 WRONG_ANSWERS = {
+    "prompt_templates.repair_template": [
+        (7, "is of type int"),
+        ("{% for message in messages %}", "Jinja cannot read it (line 1)"),
+        ("{{ messages[7].content }}{{ none + 1 }}", "Jinja cannot render it"),
+        (prompt_templates.BROKEN.replace("ASSISTANT:", ""), "`| upper`"),
+        ("{{ bos_token }}" + RIGHT_TEMPLATE, "the tokenizer writes it too"),
+        (RIGHT_TEMPLATE.replace("<image>\n", "<image>"), "expects a line break"),
+        (RIGHT_TEMPLATE.replace("<image>\n", ""), "not as many `<image>` marks"),
+        (RIGHT_TEMPLATE.replace("'</s>' if", "'' if"), "never learns to stop"),
+        (RIGHT_TEMPLATE.replace("else ' '", "else '</s> '"), "ends answers only"),
+        (RIGHT_TEMPLATE.replace("'</s>' if", "'</s> ' if"), "a space after `</s>`"),
+        (RIGHT_TEMPLATE.replace("{% if add_generation_prompt %}", "{% if true %}"), "is complete"),
+        (RIGHT_TEMPLATE.replace("%}ASSISTANT:{%", "%}{%"), "must end with `ASSISTANT:`"),
+        (RIGHT_TEMPLATE.replace("ASSISTANT:", "ASSISTANT: "), "The answer's first token"),
+        (
+            RIGHT_TEMPLATE.replace("part in message.content", "part in message.content[::-1]"),
+            "in the order of the message",
+        ),
+        (RIGHT_TEMPLATE.replace("| upper }}: ", "| upper }}; "), "It renders"),
+    ],
     "architecture.patchify": [
         (_patches(0, 2, 4, 3, 5, 1), "with the channels last"),
         (_patches(0, 4, 2, 1, 3, 5), "column by column"),

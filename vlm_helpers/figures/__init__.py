@@ -5,6 +5,7 @@
     vh.figures.families(["llava-1.5", "fuyu"])           how models are put together, as diagrams
     vh.figures.sequences({"fuyu": places})               where pictures stand among the words
     vh.figures.models(vh.catalog.table())                size and image resolution of real models
+    vh.figures.prompt_strips({"yi-vl": pieces})          prompts, each part in the colour of its kind
     vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
 
 Each draws a new pyplot figure and returns nothing: Jupyter shows it once, below what the cell
@@ -15,6 +16,7 @@ Nothing is changed in matplotlib's settings.
 from vlm_helpers.figures._architecture import families, sequences
 from vlm_helpers.figures._models import models
 from vlm_helpers.figures._pictures import show
+from vlm_helpers.figures._prompts import prompt_strips
 from vlm_helpers.figures._spans import spans
 from vlm_helpers.figures._style import (
     BLUE,
@@ -31,5 +33,5 @@ from vlm_helpers.figures._tokens import next_tokens
 
 __all__ = [
     "BLUE", "GREEN", "GREY", "INK", "ORANGE", "PALETTE", "PURPLE", "SKY", "VERMILION",
-    "families", "models", "next_tokens", "sequences", "show", "spans",
+    "families", "models", "next_tokens", "prompt_strips", "sequences", "show", "spans",
 ]  # fmt: skip
