@@ -198,9 +198,9 @@ def test_jupyter_shows_each_figure_once_whatever_the_cell_ends_with(tmp_path):
     notebook = new_notebook(
         cells=[
             new_code_cell("import vlm_helpers as vh; grey = [[[128] * 3] * 4] * 4"),
-            new_code_cell("import numpy as np; grey = np.uint8(grey); vh.figures.show(grey)"),
-            new_code_cell("vh.figures.show(grey, 'grey')\nprint('and text')"),
-            new_code_cell("vh.figures.spans({'a': [('b', 1)]}, 'ms')\n2 + 2"),
+            new_code_cell("import numpy as np; grey = np.uint8(grey); figures.show(grey)"),
+            new_code_cell("figures.show(grey, 'grey')\nprint('and text')"),
+            new_code_cell("figures.spans({'a': [('b', 1)]}, 'ms')\n2 + 2"),
         ]
     )
     notebooks.run(notebook, tmp_path)
@@ -211,3 +211,39 @@ def test_jupyter_shows_each_figure_once_whatever_the_cell_ends_with(tmp_path):
         ["stream", "display_data"],
         ["execute_result", "display_data"],
     ]
+
+
+# --- architecture and prompts ---------------------------------------------------------------------
+
+
+def texts_of(figure) -> str:
+    return "\n".join(text.get_text() for ax in figure.axes for text in ax.texts)
+
+
+def test_families_shows_every_part_by_its_name():
+    figures.families(["fuyu", "cogvlm", "deepseek-vl"])
+    shown = texts_of(plt.gcf())
+    for words in ("Fuyu-8B", "no encoder", "visual expert", "SAM-B, 1024 px", "1,227 tokens"):
+        assert words in shown
+    with pytest.raises(ValueError, match="'fuyuu'"):
+        figures.families(["fuyuu"])
+
+
+def test_sequences_counts_pictures_and_words():
+    figures.sequences({"one": [False, True, True, False]})
+    (ax,) = plt.gcf().axes
+    assert [bar.get_width() for bar in ax.patches[:3]] == [1, 2, 1]
+    assert texts_of(plt.gcf()) == "2 + 2"
+    with pytest.raises(ValueError, match="at least one token"):
+        figures.sequences({"none": []})
+
+
+def test_prompt_strips_shows_every_character_of_a_prompt_once():
+    figures.prompt_strips({"a": [("user", "Hi\n"), ("special", "</s>")]})
+    assert texts_of(plt.gcf()).replace("\n", "") == "aHi⏎</s>"
+    figures.prompt_strips({"b": [("system", "x" * 300), ("assistant", "y" * 300)]})
+    assert texts_of(plt.gcf()).count("x") == 48 and texts_of(plt.gcf()).count("y") == 300
+    with pytest.raises(ValueError, match="kind 'tool'"):
+        figures.prompt_strips({"c": [("tool", "z")]})
+    with pytest.raises(ValueError, match="prompts is empty"):
+        figures.prompt_strips({})

@@ -5,7 +5,7 @@
     vh.figures.families(["llava-1.5", "fuyu"])           how models are put together, as diagrams
     vh.figures.sequences({"fuyu": places})               where pictures stand among the words
     vh.figures.models(vh.catalog.table())                size and image resolution of real models
-    vh.figures.prompt_strips({"yi-vl": pieces})          prompts, each part in the colour of its kind
+    vh.figures.prompt_strips({"yi-vl": pieces})          prompts, coloured by who wrote what
     vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
 
 Each draws a new pyplot figure and returns nothing: Jupyter shows it once, below what the cell
