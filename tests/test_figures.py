@@ -198,9 +198,9 @@ def test_jupyter_shows_each_figure_once_whatever_the_cell_ends_with(tmp_path):
     notebook = new_notebook(
         cells=[
             new_code_cell("import vlm_helpers as vh; grey = [[[128] * 3] * 4] * 4"),
-            new_code_cell("import numpy as np; grey = np.uint8(grey); figures.show(grey)"),
-            new_code_cell("figures.show(grey, 'grey')\nprint('and text')"),
-            new_code_cell("figures.spans({'a': [('b', 1)]}, 'ms')\n2 + 2"),
+            new_code_cell("import numpy as np; grey = np.uint8(grey); vh.figures.show(grey)"),
+            new_code_cell("vh.figures.show(grey, 'grey')\nprint('and text')"),
+            new_code_cell("vh.figures.spans({'a': [('b', 1)]}, 'ms')\n2 + 2"),
         ]
     )
     notebooks.run(notebook, tmp_path)

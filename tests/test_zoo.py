@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vlm_helpers import zoo
+from vlm_helpers import catalog, zoo
 
 PICTURE = Image.effect_noise((640, 480), 60).convert("RGB")
 
@@ -46,6 +46,19 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", zoo.names())
 def test_a_picture_costs_as_many_tokens_as_published(name):
     assert zoo.tokens_per_picture(name, 640, 480) == PUBLISHED[name]
+
+
+CATALOG = {
+    "llava-1.5": "LLaVA-1.5-7B", "llava-next": "LLaVA-1.6-Mistral-7B", "kosmos-2": "KOSMOS-2",
+    "fuyu": "Fuyu-8B", "deepseek-vl": "DeepSeek-VL-7B-chat", "qwen-vl": "Qwen-VL",
+    "cogvlm": "CogVLM-chat", "moondream2": "moondream2", "yi-vl": "Yi-VL-34B",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_catalog_says_the_same_of_the_largest_picture(name):
+    row = catalog.get(CATALOG[name])
+    assert zoo.tokens_per_picture(name, *row.resolution) == row.tokens
 
 
 def test_only_some_families_pay_more_for_larger_pictures():
