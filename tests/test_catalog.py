@@ -1,7 +1,6 @@
 """The catalog: every fact has a source or is marked, what is derived is right, filters filter."""
 
 import dataclasses
-import importlib.util
 import json
 import math
 import re
@@ -113,9 +112,6 @@ def test_prompt_families_are_those_of_the_prompts_module(row):
     assert row.prompt_family in prompts.families()
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("vlm_helpers.boxes") is None, reason="vlm_helpers.boxes to come"
-)
 @every_model
 def test_box_formats_are_those_of_the_boxes_module(row):
     from vlm_helpers import boxes

@@ -1,0 +1,183 @@
+"""How well boxes, points and outlines agree with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vlm_helpers.boxes._shapes import Box, Point, Polygon
+
+
+def iou(one: Box, other: Box) -> float:
+    """Intersection over union: 1 for equal boxes, 0 for boxes that do not overlap.
+
+    Two boxes without an area have 0, even where they are equal.
+    """
+    shared = _overlap(one, other)
+    union = one.area + other.area - shared
+    return shared / union if union > 0 else 0.0
+
+
+def generalized_iou(one: Box, other: Box) -> float:
+    """IoU, less the share of the box around both that neither covers: from -1 to 1.
+
+    Unlike IoU it tells near misses from far ones (Rezatofighi et al. 2019, arXiv:1902.09630).
+    """
+    around = (max(one.x1, other.x1) - min(one.x0, other.x0)) * (
+        max(one.y1, other.y1) - min(one.y0, other.y0)
+    )
+    if around <= 0:
+        return 0.0
+    union = one.area + other.area - _overlap(one, other)
+    return iou(one, other) - (around - union) / around
+
+
+def _overlap(one: Box, other: Box) -> float:
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return max(width, 0.0) * max(height, 0.0)
+
+
+def accuracy(
+    predicted: Sequence[Box | None], truth: Sequence[Box], threshold: float = 0.5
+) -> float:
+    """The share of boxes whose IoU with their truth is `threshold` or more; None is a miss.
+
+    Raises `ValueError` where the two are not as many, or there are none.
+    """
+    if len(predicted) != len(truth) or not truth:
+        raise ValueError(
+            f"{len(predicted)} predictions came with {len(truth)} truths: one each, and at least "
+            "one."
+        )
+    hits = [p is not None and iou(p, t) >= threshold for p, t in zip(predicted, truth)]
+    return sum(hits) / len(hits)
+
+
+def match(
+    predicted: Sequence[Box], truth: Sequence[Box], threshold: float = 0.5
+) -> list[tuple[int, int]]:
+    """Pairs (index of a prediction, index of a truth), one to one, best overlap first.
+
+    Only boxes with the same label go together, and only at an IoU of `threshold` or more.
+    """
+    pairs = sorted(
+        (-iou(p, t), i, j)
+        for i, p in enumerate(predicted)
+        for j, t in enumerate(truth)
+        if p.label == t.label and iou(p, t) >= threshold
+    )
+    used_p, used_t, chosen = set(), set(), []
+    for _, i, j in pairs:
+        if i not in used_p and j not in used_t:
+            used_p.add(i)
+            used_t.add(j)
+            chosen.append((i, j))
+    return sorted(chosen)
+
+
+def precision_recall(
+    predicted: Sequence[Sequence[Box]], truth: Sequence[Sequence[Box]], threshold: float = 0.5
+) -> tuple[float, float]:
+    """Precision and recall over pictures, matched one to one in each.
+
+    `predicted`, `truth`: for each picture its boxes. Where nothing is predicted precision is 1,
+    and where there is nothing to find recall is 1.
+
+    Raises `ValueError` where the numbers of pictures differ.
+    """
+    _same_pictures(predicted, truth)
+    hits = sum(len(match(p, t, threshold)) for p, t in zip(predicted, truth))
+    said, there = sum(map(len, predicted)), sum(map(len, truth))
+    return (hits / said if said else 1.0, hits / there if there else 1.0)
+
+
+def average_precision(
+    predicted: Sequence[Sequence[Box]], truth: Sequence[Sequence[Box]], threshold: float = 0.5
+) -> float:
+    """Average precision as COCO defines it, of boxes without regard to their label.
+
+    Predictions of all pictures are ranked by `score` (all need one); each takes the free truth of
+    its picture with the best IoU of `threshold` or more. Precision, made to fall only, is read at
+    recalls 0, 0.01, …, 1 and averaged (Lin et al. 2014, arXiv:1405.0312). Without any truth it is
+    NaN.
+
+    Raises `ValueError` where the numbers of pictures differ, or a prediction has no score.
+    """
+    import numpy as np
+
+    _same_pictures(predicted, truth)
+    ranked = []
+    for picture, found in enumerate(predicted):
+        for box in found:
+            if box.score is None:
+                raise ValueError(
+                    f"A predicted box of picture {picture} has no score: average precision ranks "
+                    "predictions, so each needs one."
+                )
+            ranked.append((box.score, picture, box))
+    total = sum(map(len, truth))
+    if not total:
+        return float("nan")
+    ranked.sort(key=lambda entry: -entry[0])  # stable: equal scores stay in their order
+    free = [set(range(len(boxes))) for boxes in truth]
+    hits = []
+    for _, picture, box in ranked:
+        overlaps = [(iou(box, truth[picture][j]), j) for j in sorted(free[picture])]
+        best = max(overlaps, default=(0.0, -1), key=lambda entry: entry[0])
+        hit = best[1] >= 0 and best[0] >= threshold
+        if hit:
+            free[picture].remove(best[1])
+        hits.append(hit)
+    found = np.cumsum(hits)
+    recall, precision = found / total, found / np.arange(1, len(hits) + 1)
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    places = np.searchsorted(recall, np.linspace(0, 1, 101), side="left")
+    return float(np.mean([precision[p] if p < len(precision) else 0.0 for p in places]))
+
+
+def pointing_accuracy(points: Sequence[Point | None], truth: Sequence[Box | Polygon]) -> float:
+    """The share of points that lie in their box or outline; None is a miss.
+
+    Raises `ValueError` where the two are not as many, or there are none.
+    """
+    if len(points) != len(truth) or not truth:
+        raise ValueError(
+            f"{len(points)} points came with {len(truth)} truths: one each, and at least one."
+        )
+    return sum(p is not None and _inside(p, t) for p, t in zip(points, truth)) / len(truth)
+
+
+def _inside(point: Point, shape: Box | Polygon) -> bool:
+    if isinstance(shape, Box):
+        return shape.x0 <= point.x <= shape.x1 and shape.y0 <= point.y <= shape.y1
+    within, corners = False, shape.points
+    for (x0, y0), (x1, y1) in zip(corners, (*corners[1:], corners[0])):
+        if (y0 > point.y) != (y1 > point.y):
+            if point.x < x0 + (point.y - y0) / (y1 - y0) * (x1 - x0):
+                within = not within
+    return within
+
+
+def mask_iou(one: Polygon, other: Polygon, side: int = 512) -> float:
+    """Intersection over union of what two outlines enclose, on a grid of `side` × `side`."""
+    a, b = _mask(one, side), _mask(other, side)
+    union = (a | b).sum()
+    return float((a & b).sum() / union) if union else 0.0
+
+
+def _mask(polygon: Polygon, side: int) -> Any:
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("1", (side, side))
+    ImageDraw.Draw(picture).polygon(polygon.to_pixels((side, side)), fill=1)
+    return np.asarray(picture)
+
+
+def _same_pictures(predicted: Sequence, truth: Sequence) -> None:
+    if len(predicted) != len(truth):
+        raise ValueError(
+            f"There are predictions for {len(predicted)} pictures and truths for {len(truth)}: "
+            "one list each, an empty one where there is nothing."
+        )
