@@ -102,9 +102,6 @@ def test_native_classes_exist_in_transformers():
             assert row.model_class in names, row.name
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("vlm_helpers.prompts") is None, reason="vlm_helpers.prompts to come"
-)
 @every_model
 def test_prompt_families_are_those_of_the_prompts_module(row):
     from vlm_helpers import prompts
