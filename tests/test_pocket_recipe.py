@@ -252,14 +252,13 @@ def test_unseen_questions_are_about_unseen_pairs():
         assert pairs & set(scenes.UNSEEN_PAIRS) or question.answer == "none"
 
 
-def test_overlaps_by_hand():
-    assert evaluate.iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
-    assert evaluate.iou((0, 0, 1, 1), (2, 2, 3, 3)) == 0
-    boxes = [(0, 0, 1, 1), (2, 2, 3, 3)]
-    assert evaluate.matched([boxes[0], boxes[0]], boxes) == (1, 2, 2)
-    square = [(0, 0), (1, 0), (1, 1), (0, 1)]
-    assert evaluate.mask_iou(square, [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]) == pytest.approx(
-        0.5, abs=0.02
-    )
-    assert evaluate.mask_iou(square, []) == 0
+@pytest.mark.parametrize("skill", ["locate", "locate_all", "point", "outline"])
+def test_true_places_score_best_and_no_place_scores_nothing(skill):
+    rows = evaluate.collect(skill, 10, "test", 0)
+    best = evaluate.score(skill, rows, [question.answer for _, question in rows])
+    assert min(best.values()) > (0.75 if skill == "outline" else 0.9)  # cells are coarse
+    assert max(evaluate.score(skill, rows, ["somewhere"] * len(rows)).values()) == 0
+
+
+def test_scores_can_be_written_as_json():
     json.dumps(evaluate.score("count", evaluate.collect("count", 2, "test", 0), ["1", "2"]))

@@ -22,10 +22,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 import vlm_helpers as vh
-from vlm_helpers import scenes
+from vlm_helpers import boxes, scenes
 
 NONE = "none"
 READING = ("number", "word")
@@ -35,35 +35,8 @@ THING = re.compile(
 )  # fmt: skip
 
 
-def points(text: str) -> list[tuple[float, float]]:
-    """Location tokens to (x, y) fractions, the middle of each token's cell."""
-    values = [(int(v) + 0.5) / scenes.N_LOCATIONS for v in re.findall(r"<loc_(\d\d)>", text)]
-    return list(zip(values[::2], values[1::2]))
-
-
-def boxes(text: str) -> list[tuple[float, ...]]:
-    corners = points(text)
-    return [a + b for a, b in zip(corners[::2], corners[1::2])]
-
-
-def iou(a, b) -> float:
-    wide = min(a[2], b[2]) - max(a[0], b[0])
-    high = min(a[3], b[3]) - max(a[1], b[1])
-    if wide <= 0 or high <= 0:
-        return 0.0
-    area = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return wide * high / (area - wide * high)
-
-
-def mask_iou(a, b, side: int = 192) -> float:
-    masks = []
-    for polygon in (a, b):
-        mask = Image.new("1", (side, side))
-        if len(polygon) > 2:
-            ImageDraw.Draw(mask).polygon([(x * side, y * side) for x, y in polygon], fill=1)
-        masks.append(np.asarray(mask))
-    union = (masks[0] | masks[1]).sum()
-    return float((masks[0] & masks[1]).sum() / union) if union else 0.0
+def places(text: str) -> boxes.Parsed:
+    return boxes.parse(text, "pocket-llava")
 
 
 def things(text: str) -> Counter:
@@ -74,15 +47,9 @@ def overlap(a: Counter, b: Counter) -> tuple[int, int, int]:
     return (a & b).total(), a.total(), b.total()
 
 
-def matched(found: list, true: list, at: float = 0.5) -> tuple[int, int, int]:
-    """One-to-one, greedily by IoU: right, said, there."""
-    pairs = sorted(((iou(f, t), i, j) for i, f in enumerate(found) for j, t in enumerate(true)))
-    used_f, used_t = set(), set()
-    for value, i, j in reversed(pairs):
-        if value >= at and i not in used_f and j not in used_t:
-            used_f.add(i)
-            used_t.add(j)
-    return len(used_f), len(found), len(true)
+def matched(found: list, true: list) -> tuple[int, int, int]:
+    """Boxes at IoU 0.5, one to one: right, said, there."""
+    return len(boxes.match(found, true)), len(found), len(true)
 
 
 def f1(triples) -> float:
@@ -114,24 +81,26 @@ def score(skill: str, rows, answers) -> dict[str, float]:
             "every object right": float(np.mean([a == b for a, b in zip(said, true)])),
         }
     if skill == "locate_all":
-        return {"F1 at IoU 0.5": f1([matched(boxes(a), boxes(t)) for a, t in zip(answers, truths)])}
+        pairs = [(places(a).boxes, places(t).boxes) for a, t in zip(answers, truths)]
+        return {"F1 at IoU 0.5": f1([matched(*pair) for pair in pairs])}
     kept = [(a, t, row) for a, t, row in zip(answers, truths, rows) if t != NONE]
     if skill == "locate":
-        values = [max([iou(b, boxes(t)[0]) for b in boxes(a)[:1]] or [0]) for a, t, _ in kept]
+        pairs = [(places(a).boxes[:1], places(t).boxes[0]) for a, t, _ in kept]
+        values = [boxes.iou(found[0], true) if found else 0.0 for found, true in pairs]
         return {
             "accuracy at IoU 0.5": float(np.mean(np.array(values) >= 0.5)),
             "mean IoU": float(np.mean(values)),
         }
     if skill == "point":
-        inside = []
-        for answer, _, (_, question) in kept:
-            x0, y0, x1, y1 = question.objects[0].box
-            inside.append(any(x0 <= x <= x1 and y0 <= y <= y1 for x, y in points(answer)[:1]))
-        return {"inside the box": float(np.mean(inside))}
+        pointed = [next(iter(places(answer).points), None) for answer, _, _ in kept]
+        true = [boxes.Box(*question.objects[0].box) for _, _, (_, question) in kept]
+        return {"inside the box": boxes.pointing_accuracy(pointed, true)}
     if skill == "outline":
-        values = [
-            mask_iou(points(a), question.objects[0].outline()) for a, _, (_, question) in kept
-        ]
+        values = []
+        for answer, _, (_, question) in kept:
+            true = boxes.Polygon(question.objects[0].outline())
+            found = places(answer).polygons[:1]
+            values.append(boxes.mask_iou(found[0], true, side=192) if found else 0.0)
         return {"mean mask IoU": float(np.mean(values))}
     if skill in READING:  # only where there is something to read
         return {"accuracy": float(np.mean([a == t for a, t, _ in kept]))}
