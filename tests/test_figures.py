@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.patches import Rectangle
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from tests import notebooks
-from vlm_helpers import figures
+from vlm_helpers import boxes, figures
 
 PICTURES = [Image.new("RGB", (60, 40), color) for color in ("red", "green", "blue")]
 
@@ -247,3 +248,61 @@ def test_prompt_strips_shows_every_character_of_a_prompt_once():
         figures.prompt_strips({"c": [("tool", "z")]})
     with pytest.raises(ValueError, match="prompts is empty"):
         figures.prompt_strips({})
+
+
+# --- boxes ----------------------------------------------------------------------------------------
+
+
+def chips(ax):
+    return {text.get_text(): text.get_window_extent() for text in ax.texts}
+
+
+def test_boxes_points_and_outlines_stand_where_they_say():
+    shapes = [
+        boxes.Box(0.1, 0.2, 0.5, 0.6),
+        boxes.Point(0.3, 0.4),
+        boxes.Polygon(((0.1, 0.1), (0.9, 0.1), (0.5, 0.8))),
+    ]
+    assert figures.boxes(PICTURES[0], shapes, "three") is None
+    (ax,) = drawn()
+    assert ax.get_xlabel() == "three"
+    rectangle = next(p for p in ax.patches if isinstance(p, Rectangle))
+    assert rectangle.get_bbox().extents.tolist() == pytest.approx([0.1, 0.2, 0.5, 0.6])
+    assert ax.lines[0].get_xydata().tolist() == [[0.3, 0.4]]
+    outline = ax.patches[-1].get_xy()[:3].tolist()
+    assert outline == [[0.1, 0.1], [0.9, 0.1], [0.5, 0.8]]
+
+
+def test_chips_stay_inside_and_off_the_objects_and_each_other():
+    found = [
+        boxes.Box(0.02, 0.02, 0.3, 0.3, "in the corner"),
+        boxes.Box(0.6, 0.5, 0.98, 0.9, "a large object"),
+        boxes.Box(0.1, 0.5, 0.4, 0.8, "another"),
+    ]
+    figures.boxes(Image.new("RGB", (300, 300)), found)
+    (ax,) = drawn()
+    frame, labels = ax.get_window_extent(), chips(ax)
+    assert set(labels) == {box.label for box in found}
+    rectangles = [ax.transData.transform_bbox(p.get_bbox()) for p in ax.patches]
+    for name, chip in labels.items():
+        assert frame.x0 <= chip.x0 and chip.x1 <= frame.x1
+        assert frame.y0 <= chip.y0 and chip.y1 <= frame.y1
+        assert not any(chip.overlaps(other) for other in rectangles)
+        assert not any(chip.overlaps(labels[other]) for other in labels if other != name)
+
+
+def test_several_pictures_have_a_list_each():
+    figures.boxes(PICTURES, [[], [boxes.Box(0, 0, 1, 1)], []], ["a", "b", "c"])
+    assert [len(ax.patches) for ax in drawn()] == [0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("images", "shapes", "titles", "says"),
+    [
+        (PICTURES, [[]], None, "3 pictures came with 1 list"),
+        (PICTURES[:2], [[], []], ["one"], "2 pictures came with 1 title"),
+    ],
+)
+def test_numbers_that_differ_are_refused(images, shapes, titles, says):
+    with pytest.raises(ValueError, match=says):
+        figures.boxes(images, shapes, titles)

@@ -4,9 +4,11 @@
 check. A new exercise needs an entry here: without one its test fails.
 """
 
+import re
+
 import torch
 
-from vlm_helpers.exercises import prompt_templates
+from vlm_helpers.exercises import grounding, prompt_templates
 
 
 def _loop(
@@ -164,10 +166,75 @@ def splice_without_flatten(embeds, features, ids, image_id):
     return joined
 
 
+def _parsed(change, runs=grounding.parse):
+    return lambda text: [tuple(change(box)) for box in runs(text)]
+
+
+def _any_run(text):
+    """Takes the first four of every run for a box."""
+    runs = [re.findall(r"\d\d", run) for run in re.findall(r"(?:<loc_\d\d>)+", text)]
+    return [tuple((int(n) + 0.5) / 64 for n in run[:4]) for run in runs]
+
+
+def _paligemma(order=(1, 0, 3, 2), scale=1024, most=1023, form="<loc{:04d}>", whole=round):
+    def to_paligemma(box):
+        return "".join(form.format(min(whole(box[i] * scale), most)) for i in order)
+
+    return to_paligemma
+
+
+def _overlap(one, other):
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(width, 0) * max(height, 0)
+
+
+def _area(box):
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def iou_of_far_boxes(one, other):
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return width * height / (_area(one) + _area(other) - width * height)
+
+
 RIGHT_TEMPLATE = prompt_templates.template()
 
-
 WRONG_ANSWERS = {
+    "grounding.parse": [
+        (_parsed(lambda box: [v * 64 - 0.5 for v in box]), "divide by 64"),
+        (_parsed(lambda box: [v - 0.5 / 64 for v in box]), "add 0.5"),
+        (_parsed(lambda box: [(v * 64 - 0.5) / 63 for v in box]), "there are 64 cells"),
+        (_parsed(lambda box: (box[1], box[0], box[3], box[2])), "x and y are exchanged"),
+        (
+            _parsed(lambda box: (box[0], box[1], box[2] - box[0], box[3] - box[1])),
+            "width and height",
+        ),
+        (_any_run, "a run of exactly four"),
+        (lambda text: [], "you find 0"),
+        (lambda text: [1, 2], "a list of boxes"),
+        (_parsed(lambda box: box[::-1]), "right is"),
+    ],
+    "grounding.convert": [
+        (_paligemma(order=(0, 1, 2, 3)), "y first"),
+        (_paligemma(scale=1000), "1024ths"),
+        (_paligemma(most=1024), "cut off at 1023"),
+        (_paligemma(form="<loc{}>"), "four digits"),
+        (_paligemma(whole=int), "do not cut off"),
+        (_paligemma(form="<loc_{:04d}>"), "write four"),
+        (lambda box: list(box), "is of type list"),
+        (_paligemma(order=(3, 2, 1, 0)), "right is"),
+    ],
+    "grounding.iou": [
+        (iou_of_far_boxes, "`max(side, 0)`"),
+        (lambda a, b: _overlap(a, b) / (_area(a) + _area(b)), "counts the intersection twice"),
+        (_overlap, "divide it by the union"),
+        (lambda a, b: _overlap(a, b) / min(_area(a), _area(b)), "the smaller box"),
+        (lambda a, b: _overlap(a, b) / _area(a), "one of the boxes"),
+        (lambda a, b: "0.5", "is of type str"),
+        (lambda a, b: 0.5, "you get 0.5"),
+    ],
     "prompt_templates.repair_template": [
         (7, "is of type int"),
         ("{% for message in messages %}", "Jinja cannot read it (line 1)"),

@@ -6,7 +6,9 @@ torch and transformers come in with `load`, matplotlib with `figures`.
 
 import importlib
 
-_SUBMODULES = ("boxes", "catalog", "exercises", "figures", "loading", "prompts", "scenes", "zoo")
+_SUBMODULES = (
+    "boxes", "catalog", "exercises", "figures", "loading", "prompts", "scenes", "training", "zoo",
+)  # fmt: skip
 _NAMES = {"load": "loading", "VLM": "loading"}
 
 __all__ = [*_SUBMODULES, *_NAMES, "__version__"]

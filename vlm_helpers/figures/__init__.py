@@ -2,6 +2,8 @@
 
     vh.figures.show(pictures, titles)                    pictures with a text under each
     vh.figures.next_tokens(probabilities, tokenizer)     bars of the likeliest tokens, step by step
+    vh.figures.boxes(picture, parsed.boxes)              boxes, points and outlines on pictures
+    vh.figures.curves({"loss": {"stage one": points}})   losses and scores over training steps
     vh.figures.families(["llava-1.5", "fuyu"])           how models are put together, as diagrams
     vh.figures.sequences({"fuyu": places})               where pictures stand among the words
     vh.figures.models(vh.catalog.table())                size and image resolution of real models
@@ -14,6 +16,8 @@ Nothing is changed in matplotlib's settings.
 """
 
 from vlm_helpers.figures._architecture import families, sequences
+from vlm_helpers.figures._boxes import boxes
+from vlm_helpers.figures._curves import curves
 from vlm_helpers.figures._models import models
 from vlm_helpers.figures._pictures import show
 from vlm_helpers.figures._prompts import prompt_strips
@@ -33,5 +37,6 @@ from vlm_helpers.figures._tokens import next_tokens
 
 __all__ = [
     "BLUE", "GREEN", "GREY", "INK", "ORANGE", "PALETTE", "PURPLE", "SKY", "VERMILION",
-    "families", "models", "next_tokens", "prompt_strips", "sequences", "show", "spans",
+    "boxes", "curves", "families", "models", "next_tokens", "prompt_strips", "sequences", "show",
+    "spans",
 ]  # fmt: skip
