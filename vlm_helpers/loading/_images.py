@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # Pillow reads many more, some of them through other programs (EPS through Ghostscript).
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO", "AVIF")
@@ -182,7 +182,8 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
     except Exception as error:  # as in _decode
         raise ValueError(f"{name} is a damaged or truncated picture: {error}.") from None
     try:
-        image = ImageOps.exif_transpose(image)
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            image = ImageOps.exif_transpose(image)
     except Exception:
         pass  # EXIF data that cannot be read says nothing about which way is up
     mode = image.mode

@@ -1,0 +1,495 @@
+"""AnswerCollator: what it labels, against TRL and by hand, and what it refuses."""
+
+import copy
+import random
+
+import pytest
+import torch
+import transformers
+from PIL import Image
+from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+import vlm_helpers as vh
+from tests import tiny
+from vlm_helpers.collators import AnswerCollator, RowError
+
+# --- processors -----------------------------------------------------------------------------------
+
+
+def tokenizer(**extra):
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tiny.tokenizer().backend_tokenizer,
+        pad_token="<pad>", bos_token="<s>", eos_token="</s>", extra_special_tokens=extra,
+    )  # fmt: skip
+
+
+SQUARE = {"height": 16, "width": 16}
+
+
+def gemma3():
+    words = tokenizer(
+        image_token="<image_soft_token>", boi_token="<start_of_image>", eoi_token="<end_of_image>"
+    )
+    images = transformers.Gemma3ImageProcessorPil(size=SQUARE)
+    return transformers.Gemma3Processor(images, words, image_seq_length=4)
+
+
+def idefics3():
+    words = tokenizer(
+        image_token="<image>", fake_image_token="<fake>", global_image_tag="<global-img>",
+        end_of_utterance_token="<end_of_utterance>",
+    )  # fmt: skip
+    images = transformers.Idefics3ImageProcessorPil(
+        size={"longest_edge": 64}, max_image_size={"longest_edge": 32}
+    )
+    return transformers.Idefics3Processor(images, words, image_seq_len=4)
+
+
+def deepseek_vl():
+    images = transformers.DeepseekVLImageProcessorPil(size=SQUARE)
+    words = tokenizer(image_token="<image_placeholder>")
+    return transformers.DeepseekVLProcessor(images, words, num_image_tokens=9)
+
+
+def mllama():
+    images = transformers.MllamaImageProcessorPil(size=SQUARE, max_image_tiles=2)
+    return transformers.MllamaProcessor(images, tokenizer(image_token="<|image|>"))
+
+
+def built(name):
+    def load(folder):
+        getattr(tiny, name)(folder)
+        return transformers.AutoProcessor.from_pretrained(folder)
+
+    return load
+
+
+PROCESSORS = {
+    **{name: built(name) for name in ("llava", "llava_next", "idefics2", "paligemma")},
+    **{f.__name__: lambda _, f=f: f() for f in (gemma3, idefics3, deepseek_vl, mllama)},
+}
+# PaliGemma's processor takes no text without a picture, and Mllama's writes a beginning of its own:
+# TRL, which prepares prompt and completion one by one, cannot do the same there.
+WITH_TRL = [name for name in PROCESSORS if name not in ("paligemma", "mllama")]
+
+
+@pytest.fixture(scope="module", params=list(PROCESSORS))
+def any_processor(request, tmp_path_factory):
+    return PROCESSORS[request.param](tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module", params=WITH_TRL)
+def known_to_trl(request, tmp_path_factory):
+    return PROCESSORS[request.param](tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def llava(tmp_path_factory):
+    return PROCESSORS["llava"](tmp_path_factory.mktemp("llava"))
+
+
+def dressed(processor, template, pad=None):
+    """A copy of the processor with a template, its pictures marked as it wants, and a pad token."""
+    processor = copy.deepcopy(processor)
+    processor.chat_template = template.replace("<image>", processor.image_token)
+    if pad:
+        processor.tokenizer.pad_token = pad
+    return processor
+
+
+PARTS = "{% for p in m.content %}{% if p.type == 'image' %}<image>{% else %}{{ p.text }}{% endif %}{% endfor %}"  # noqa: E501
+TRIMMED = PARTS.replace("p.text", "p.text | trim")
+# Each with the answer "A star." as it writes it, down to the end token.
+TEMPLATES = {
+    "vicuna": (
+        "{% for m in messages %}{{ m.role | upper }}: " + PARTS
+        + "{{ '</s>' if m.role == 'assistant' else ' ' }}{% endfor %}"
+        "{{ 'ASSISTANT:' if add_generation_prompt }}",
+        " A star.</s>",
+    ),
+    "chatml": (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n" + PARTS + "</s>\n{% endfor %}"
+        "{{ '<|im_start|>assistant\n' if add_generation_prompt }}",
+        "A star.</s>",
+    ),
+    "llama-2, no generation prompt": (
+        "{% for m in messages %}{% if m.role == 'user' %}<s>[INST] " + PARTS
+        + " [/INST]{% else %} " + PARTS + " </s>{% endif %}{% endfor %}",
+        " A star. </s>",
+    ),
+    "gemma, trimmed": (
+        "{% for m in messages %}<|im_start|>{{ 'model' if m.role == 'assistant' else m.role }}\n"
+        + TRIMMED + "</s>\n{% endfor %}{{ '<|im_start|>model\n' if add_generation_prompt }}",
+        "A star.</s>",
+    ),
+    "header without generation prompt": (
+        "{% for m in messages %}### A {{ m.role }} says: " + PARTS + "</s>{% endfor %}",
+        "A star.</s>",
+    ),
+    "a system text of its own": (
+        "Be brief. {% for m in messages %}{{ m.role }}> " + PARTS + "{{ '</s>' if m.role == "
+        "'assistant' }}\n{% endfor %}{{ 'assistant> ' if add_generation_prompt }}",
+        "A star.</s>",
+    ),
+    "no end token": (
+        "{% for m in messages %}{{ m.role }}: " + PARTS + "{{ '\n' }}{% endfor %}"
+        "{{ 'assistant:' if add_generation_prompt }}",
+        " A star.\n",
+    ),
+    "an end only after the last": (
+        "{% for m in messages %}{{ m.role }}: " + PARTS + "{{ '\n' }}{% endfor %}"
+        "{{ 'assistant:' if add_generation_prompt else '</s>' }}",
+        " A star.\n</s>",
+    ),
+}  # fmt: skip
+
+# --- rows -----------------------------------------------------------------------------------------
+
+WORDS = "a red star is left of two small blue circles and the sign says 42".split()
+
+
+def picture(width=40, height=30, color=(200, 30, 40)):
+    return Image.new("RGB", (width, height), color)
+
+
+def message(role, text, pictures=0):
+    parts = [{"type": "image"}] * pictures + [{"type": "text", "text": text}]
+    return {"role": role, "content": parts}
+
+
+def row(*turns, pictures=1, size=(40, 30)):
+    """A conversation of (question, answer) pairs; the pictures stand before the first."""
+    messages = []
+    for i, (question, answer) in enumerate(turns):
+        messages += [message("user", question, 0 if i else pictures), message("assistant", answer)]
+    return {"messages": messages, "images": [picture(*size) for _ in range(pictures)]}
+
+
+ONE = row(("What is it?", "A star."))
+TWO = row(("Which colour?", "Red, and a star."), ("And the shape?", "A star."), size=(20, 60))
+
+
+def split(conversation):
+    """A messages row as prompt and completion."""
+    *prompt, completion = conversation["messages"]
+    return {"prompt": prompt, "completion": [completion], "images": conversation["images"]}
+
+
+def learnt(processor, batch):
+    return [processor.decode(labels[labels != -100]) for labels in batch["labels"]]
+
+
+def random_rows(seed, number=4):
+    draw = random.Random(seed)
+
+    def words():
+        return " ".join(draw.choices(WORDS, k=draw.randint(1, 9)))
+
+    found = []
+    for _ in range(number):
+        turns = [(words() + "?", words()) for _ in range(draw.randint(1, 4))]
+        size = (draw.randint(8, 70), draw.randint(8, 70))
+        found.append(row(*turns, pictures=draw.randint(1, 2), size=size))
+    return found
+
+
+# --- against TRL ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pad", [None, "</s>"])
+@pytest.mark.parametrize("name", ["vicuna", "chatml", "gemma, trimmed"])
+def test_prompt_and_completion_are_labelled_as_trl_does(known_to_trl, name, pad):
+    processor = dressed(known_to_trl, TEMPLATES[name][0], pad)
+    rows = [split(r) for r in (ONE, TWO)]
+    ours = AnswerCollator(processor)(rows)
+    theirs = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)(
+        copy.deepcopy(rows)
+    )
+    assert set(ours) == set(theirs)
+    for key, value in theirs.items():
+        assert torch.equal(ours[key], value), key
+
+
+@pytest.mark.parametrize("pad", [None, "</s>"])
+def test_messages_are_labelled_as_trl_does_where_the_template_marks_answers(known_to_trl, pad):
+    tagged = (
+        "{% for m in messages %}{{ m.role }}:{% if m.role == 'assistant' %}"
+        "{% generation %} PARTS</s>{% endgeneration %}{% else %} PARTS{% endif %}{% endfor %}"
+        "{{ 'assistant:' if add_generation_prompt }}"
+    ).replace("PARTS", PARTS)
+    if type(known_to_trl).__name__ == "Idefics2Processor":
+        pytest.skip("transformers' own mask is off where this processor puts image tokens")
+    processor = dressed(known_to_trl, tagged, pad)
+    ours = AnswerCollator(processor)([ONE, TWO])
+    theirs = DataCollatorForVisionLanguageModeling(processor, assistant_only_loss=True)(
+        copy.deepcopy([ONE, TWO])
+    )
+    assert torch.equal(ours["input_ids"], theirs["input_ids"])
+    assert torch.equal(ours["labels"], theirs["labels"])
+
+
+def test_everything_is_what_trl_learns_by_default_but_the_image_tokens(llava):
+    processor = dressed(llava, TEMPLATES["chatml"][0])
+    ours = AnswerCollator(processor, train_on="everything")([ONE, TWO])["labels"]
+    theirs = DataCollatorForVisionLanguageModeling(processor)(copy.deepcopy([ONE, TWO]))["labels"]
+    assert torch.equal(ours, theirs.masked_fill(theirs == processor.image_token_id, -100))
+    assert (theirs == processor.image_token_id).any()
+
+
+# --- what is learnt -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_answers_and_their_ends_are_learnt_and_nothing_else(llava, name):
+    template, answer = TEMPLATES[name]
+    processor = dressed(llava, template, pad="</s>")
+    text = learnt(processor, AnswerCollator(processor)([ONE, TWO]))
+    first = answer.replace("A star.", "Red, and a star.")
+    if name == "an end only after the last":
+        first = first.removesuffix("\n</s>")
+    assert text == [answer, first + answer]
+
+
+def test_every_family_of_processors(any_processor):
+    processor = dressed(any_processor, TEMPLATES["vicuna"][0], pad="</s>")
+    batch = AnswerCollator(processor)([ONE, TWO])
+    assert learnt(processor, batch) == [" A star.</s>", " Red, and a star.</s> A star.</s>"]
+    assert batch["attention_mask"][0, 0] == 1  # padded on the right
+    everything = AnswerCollator(processor, train_on="everything")([ONE, TWO])
+    pictures = processor.tokenizer.convert_tokens_to_ids(
+        [processor.image_token, processor.tokenizer.image_token]
+    )
+    assert not torch.isin(everything["labels"], torch.tensor(pictures)).any()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["vicuna", "chatml", "llama-2, no generation prompt"])
+def test_random_conversations(tmp_path_factory, seed, name):
+    processor = dressed(PROCESSORS["llava_next"](tmp_path_factory.mktemp("p")), TEMPLATES[name][0])
+    rows = random_rows(seed)
+    batch = AnswerCollator(processor)(rows)
+    shape = TEMPLATES[name][1]
+    for given, text in zip(rows, learnt(processor, batch)):
+        said = [m["content"][0]["text"] for m in given["messages"] if m["role"] == "assistant"]
+        assert text == "".join(shape.replace("A star.", answer) for answer in said)
+    last = learnt(processor, AnswerCollator(processor, train_on="last answer")(rows))
+    said = [given["messages"][-1]["content"][0]["text"] for given in rows]
+    assert last == [shape.replace("A star.", answer) for answer in said]
+
+
+def test_an_answer_that_the_question_and_the_header_contain(llava):
+    processor = dressed(llava, TEMPLATES["header without generation prompt"][0])
+    batch = AnswerCollator(processor)([row(("A says A?", "A"), ("A", "says"))])
+    assert learnt(processor, batch) == ["A</s>says</s>"]
+
+
+def test_the_pocket_model_learns_as_it_is_asked():
+    vlm = vh.load()
+    rows = [vh.scenes.sample(seed).messages() for seed in range(3)]
+    batch = AnswerCollator(vlm.processor)(rows)
+    for given, labels, ids in zip(rows, batch["labels"], batch["input_ids"]):
+        asked = vlm.processor.apply_chat_template(
+            given["messages"][:1], add_generation_prompt=True, tokenize=True, return_dict=True,
+            return_tensors="pt", processor_kwargs={"images": given["images"]},
+        )["input_ids"][0]  # fmt: skip
+        first = (labels != -100).nonzero()[0].item()
+        assert torch.equal(ids[:first], asked)
+
+
+def test_a_batch_trains_a_model(tmp_path):
+    folder = tiny.llava(tmp_path)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(folder)
+    batch = AnswerCollator(transformers.AutoProcessor.from_pretrained(folder))([ONE, TWO])
+    model(**batch).loss.backward()
+    assert torch.isfinite(model.lm_head.weight.grad).all()
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def test_rows_are_not_changed_and_can_be_collated_again(llava):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    for rows in ([ONE, TWO], [split(ONE), split(TWO)]):
+        before = copy.deepcopy(rows)
+        batches = [AnswerCollator(processor, max_length=60)(rows) for _ in range(2)]
+        assert torch.equal(batches[0]["labels"], batches[1]["labels"])
+        assert [list(r) for r in rows] == [list(r) for r in before]
+        for r, b in zip(rows, before):
+            assert {k: v for k, v in r.items() if k != "images"} == {
+                k: v for k, v in b.items() if k != "images"
+            }
+            assert r["images"] == b["images"]
+
+
+def test_every_form_of_a_row_gives_the_same(llava):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    data = tiny_png()
+    inside = copy.deepcopy(ONE["messages"])
+    inside[0]["content"][0] = {"type": "image", "image": picture(), "text": None}
+    unmarked = [
+        {"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A star."},
+    ]  # fmt: skip
+    forms = [
+        ONE,
+        {"messages": ONE["messages"], "image": picture()},
+        {"messages": inside},
+        {"messages": unmarked, "images": [picture()]},
+        {"messages": ONE["messages"], "images": [{"bytes": data, "path": None}]},
+        split(ONE),
+        {"prompt": "USER: <image>What is it? ASSISTANT:", "completion": " A star.",
+         "image": picture()},
+    ]  # fmt: skip
+    collator = AnswerCollator(processor)
+    expected = collator([ONE])
+    for form in forms:
+        batch = collator([form])
+        for key in expected:
+            assert torch.equal(batch[key], expected[key])
+
+
+def tiny_png():
+    import io
+
+    data = io.BytesIO()
+    picture().save(data, "png")
+    return data.getvalue()
+
+
+def test_rows_without_pictures_stand_beside_rows_with(llava):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    plain = row(("Who are you?", "A model."), pictures=0)
+    del plain["images"]
+    several = row(("Which is red?", "Both."), pictures=2)
+    batch = AnswerCollator(processor)([plain, several, ONE])
+    assert batch["pixel_values"].shape[0] == 3
+    assert learnt(processor, batch) == [" A model.</s>", " Both.</s>", " A star.</s>"]
+    assert "pixel_values" not in AnswerCollator(processor)([plain])
+
+
+# --- too long -------------------------------------------------------------------------------------
+
+
+def test_whole_turns_are_dropped_from_the_front_and_pictures_stay(llava):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    long = row(("one " * 9, "first"), ("two " * 9, "second"), ("three?", "third"))
+    long["messages"].insert(0, message("system", "Be kind."))
+    whole = AnswerCollator(processor)([long, ONE])
+    length = whole["attention_mask"].sum(1)[0].item()
+    for limit, kept in ((length, 3), (length - 1, 2), (length - 70, 1)):
+        batch = AnswerCollator(processor, max_length=limit)([long, ONE])
+        assert batch["input_ids"].shape[1] <= limit
+        said = [" first</s>", " second</s>", " third</s>"][-kept:]
+        assert learnt(processor, batch) == ["".join(said), " A star.</s>"]
+        assert (batch["input_ids"][0] == processor.image_token_id).sum() == 16
+        assert processor.decode(batch["input_ids"][0]).startswith("SYSTEM: Be kind. USER: <image>")
+        assert batch["pixel_values"].shape[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "options"),
+    [
+        ([ONE, TWO], {"too_long": "raise", "max_length": 70}),
+        ([ONE, row(("What is all this? " * 9, "A star."))], {"max_length": 70}),
+        ([ONE, split(row(("What is all this? " * 9, "A star.")))], {"max_length": 70}),
+    ],
+)
+def test_what_cannot_be_shortened_is_refused_by_row(llava, rows, options):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    with pytest.raises(RowError, match=r"^Row 1: it has \d+ tokens.* max_length is 70") as caught:
+        AnswerCollator(processor, **options)(rows)
+    assert caught.value.row == 1
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def changed(**columns):
+    return {**copy.deepcopy(ONE), **columns}
+
+
+def with_message(index, **values):
+    messages = copy.deepcopy(TWO["messages"])
+    messages[index].update(values)
+    return {**TWO, "messages": messages}
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (changed(images=[]), "place for a picture in message 1 .* but no picture left"),
+        (changed(images=[picture(), picture()]), "2 pictures but image parts for only 1"),
+        (changed(images=["missing.png"]), "no picture file 'missing.png'"),
+        (changed(images=[{"bytes": tiny_png()[:50], "path": "a.png"}]), "'a.png' cannot be read"),
+        (with_message(1, content=" "), "message 2 .* is an empty answer"),
+        (with_message(1, role="user"), "assistant's turn in message 2 .* role is 'user'"),
+        (with_message(0, role="assistant"), "user's turn in message 1|of the assistant"),
+        (with_message(2, role="bot"), "role of message 3 .* is 'bot': use one of"),
+        (with_message(2, role="system"), "message 3 .* is of the system"),
+        (with_message(2, content=None), "content of message 3 .* must be text or a list of parts"),
+        (with_message(2, content=[{"type": "video"}]), "message 3 .* neither"),
+        (with_message(2, content="<image> again"), "text of message 3 .* contains '<image>'"),
+        (with_message(1, content=[{"type": "image"}]), "picture in message 2 .*, of the assistant"),
+        ({**TWO, "messages": TWO["messages"][:-1]}, "ends with the user"),
+        (changed(messages=[]), "conversation is empty"),
+        (changed(messages="What?"), "'messages' must be a list of messages"),
+        ({"conversations": [], "images": []}, "columns 'conversations', 'images'; needed is"),
+        ({"prompt": "a", "images": []}, "columns 'prompt', 'images'; needed is"),
+        ({"prompt": "<image>a", "completion": " "}, "completion is empty"),
+        ({"prompt": "a", "completion": "b", "image": picture()}, "1 picture but its prompt has"),
+        ("a text", "a row must be a dict"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_fault_and_remedy(llava, bad, says):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    with pytest.raises(RowError, match=says) as caught:
+        AnswerCollator(processor)([ONE, bad])
+    assert caught.value.row == 1 and str(caught.value).startswith("Row 1: ")
+
+
+def test_a_row_with_an_id_is_named_by_it(llava):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    with pytest.raises(RowError, match=r"^Row 0 \(id 'x7'\): "):
+        AnswerCollator(processor)([changed(images=[], id="x7")])
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{% for m in messages %}{{ m.content[-1].text }}{% endfor %}", "no place for pictures"),
+        ("<image>", "no place for answers"),
+        ("{% for m in messages %}", "cannot be rendered"),
+    ],
+)
+def test_a_template_that_cannot_do_it_is_refused_before_any_row(llava, template, says):
+    with pytest.raises(ValueError, match=says):
+        AnswerCollator(dressed(llava, template))
+
+
+def test_a_template_that_changes_answers_is_refused(llava):
+    template = TEMPLATES["vicuna"][0].replace("p.text", "p.text[:20]")
+    collator = AnswerCollator(dressed(llava, template))
+    with pytest.raises(RowError, match="changes the answer in message 2"):
+        collator([row(("What?", "Green, and much more than that."))])
+
+
+def test_processors_that_cannot_do_it_are_refused(llava):
+    with pytest.raises(TypeError, match="is a tokenizer, .* pass the processor"):
+        AnswerCollator(llava.tokenizer)
+    with pytest.raises(TypeError, match="A processor with a tokenizer .* not CLIPImageProcessor"):
+        AnswerCollator(llava.image_processor)
+    bare = copy.deepcopy(llava)
+    bare.chat_template = None
+    with pytest.raises(ValueError, match="has no chat template: set"):
+        AnswerCollator(bare)
+    unpadded = copy.deepcopy(llava)
+    unpadded.tokenizer.pad_token = None
+    with pytest.raises(ValueError, match="no padding token: set one"):
+        AnswerCollator(unpadded)
+
+
+@pytest.mark.parametrize(
+    "options", [{"train_on": "all"}, {"too_long": "cut"}, {"max_length": 0}, {"max_length": 1.5}]
+)
+def test_options_that_cannot_be_are_refused(llava, options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        AnswerCollator(llava, **options)

@@ -1,0 +1,128 @@
+"""Where the answers stand in a rendered prompt: as characters, and as tokens after the processor.
+
+No template needs to mark them. What follows from the template alone: the prompt up to an answer,
+rendered with a generation prompt, is how the whole begins; the answer is what comes then, up to the
+token that ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+Messages = list[dict[str, Any]]
+Span = tuple[int, int]
+Piece = tuple[int, int, int]
+
+# Private characters that stand around an answer where it can't be found otherwise.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+
+
+def answers(
+    messages: Messages,
+    whole: str,
+    render: Callable[..., str],
+    ends: re.Pattern,
+    *,
+    only_last: bool = False,
+) -> list[Span]:
+    """The characters (start, end) of each answer in `whole`, with the token that ends it.
+
+    `whole`: `messages`, rendered. `render(messages, add_generation_prompt=False)` renders. `ends`
+    matches any token that may end an answer. Where the template writes no such token, all that it
+    writes after the answer belongs to it: that is what tells the model to stop.
+
+    Raises `ValueError` where the template changes an answer beyond recognition.
+    """
+    turns = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+    return [_answer(messages, i, whole, render, ends) for i in (turns[-1:] if only_last else turns)]
+
+
+def _answer(messages: Messages, turn: int, whole: str, render: Callable, ends: re.Pattern) -> Span:
+    text = "".join(part["text"] for part in messages[turn]["content"])
+    before = render(messages[:turn], add_generation_prompt=True)
+    rest = whole[len(before) :]
+    lead = len(rest) - len(rest.lstrip())
+    if whole.startswith(before) and rest[lead:].startswith(text.strip()):
+        start, stop = len(before), len(before) + lead + len(text.strip())
+    else:
+        start, stop = _marked(messages, turn, whole, render)
+    if turn == len(messages) - 1:
+        bound = len(whole)
+    else:
+        upto = render(messages[: turn + 1])
+        # A template may treat the last answer in its own way.
+        bound = len(upto) if whole.startswith(upto) else stop
+    end = ends.search(whole, stop, bound)
+    if end is None and bound == stop:  # it may stand right behind the answer all the same
+        end = re.compile(rf"\s*(?:{ends.pattern})").match(whole, stop)
+    return start, end.end() if end else bound
+
+
+def _marked(messages: Messages, turn: int, whole: str, render: Callable) -> Span:
+    """An answer's place, by rendering it between two marks."""
+    for strip in (False, True):  # a template that strips texts would not strip a marked one
+        marked = [dict(message) for message in messages]
+        parts = [part["text"] for part in marked[turn]["content"]]
+        text = "".join(parts)
+        text = text.strip() if strip else text
+        marked[turn]["content"] = [{"type": "text", "text": _OPEN + text + _CLOSE}]
+        found = render(marked)
+        opened, closed = found.find(_OPEN), found.find(_CLOSE)
+        if opened >= 0 and found.replace(_OPEN, "").replace(_CLOSE, "") == whole:
+            return opened, closed - 1
+    raise ValueError(
+        f"the chat template changes the answer in message {turn + 1} (messages[{turn}]), so it "
+        "cannot be found in the prompt: mend the template."
+    )
+
+
+def pieces(rendered: list[int], processed: list[int], markers: set[int]) -> list[Piece]:
+    """The text between markers, each piece as (start in `rendered`, start in `processed`, tokens).
+
+    The processor puts many tokens where one marker stood, and may add some at either end.
+
+    Raises `ValueError` where it changed the text between the markers as well.
+    """
+    found: list[Piece] = []
+    cuts = [i for i, token in enumerate(rendered) if token in markers] + [len(rendered)]
+    start = position = 0
+    for cut in cuts:
+        piece = rendered[start:cut]
+        last = cut == len(rendered)
+        at = _find(processed, piece, position, backwards=last and bool(found))
+        if at is None:
+            raise ValueError(
+                "the processor changes the text of the prompt, so the answers cannot be found "
+                "among its tokens: check its chat template and its tokenizer."
+            )
+        found.append((start, at, len(piece)))
+        position = at + len(piece) + (not last)
+        start = cut + 1
+    return found
+
+
+def _find(within: list[int], piece: list[int], start: int, backwards: bool) -> int | None:
+    last = len(within) - len(piece)
+    order = range(last, start - 1, -1) if backwards else range(start, last + 1)
+    return next((i for i in order if within[i : i + len(piece)] == piece), None)
+
+
+def tokens(encoding: Any, span: Span) -> range:
+    """The tokens that hold a character of `span`; `encoding` is one of `tokenizers`."""
+    held = (encoding.char_to_token(at) for at in range(*span))
+    first = next((token for token in held if token is not None), None)
+    held = (encoding.char_to_token(at) for at in range(span[1] - 1, span[0] - 1, -1))
+    last = next((token for token in held if token is not None), None)
+    return range(0) if first is None or last is None else range(first, last + 1)
+
+
+def moved(span: range, pieces: list[Piece]) -> list[tuple[int, int]]:
+    """Tokens of the rendered prompt as (start, end) after the processor, without the markers."""
+    found = []
+    for start, at, number in pieces:
+        low, high = max(span.start, start), min(span.stop, start + number)
+        if low < high:
+            found.append((low - start + at, high - start + at))
+    return found
