@@ -1,7 +1,7 @@
 """Measure what taking the course costs on this machine, and print it as Markdown tables.
 
     python -m recipes.benchmark                            # everything: some minutes
-    python -m recipes.benchmark --skip-notebooks           # the embedded model alone
+    python -m recipes.benchmark --skip-notebooks           # the model and the collator alone
     python -m recipes.benchmark --out docs/benchmark.md    # also write it to a file
 
 The embedded model runs in a process of its own on one thread, so that the figures do not hang on
@@ -24,6 +24,8 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+
+from recipes import collators
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "transformers", "numpy", "jupyterlab", "ipykernel")
@@ -215,6 +217,8 @@ def report(notebooks: list[Path]) -> str:
         f"figures of your own machine. These are from {time.strftime('%B %Y')}: {machine()}",
         "## The embedded model\n\nOn one thread, in a new process.",
         table(("what", "measured"), measure_model()),
+        "## The collator\n\nEight pictures of 640 × 480 to 336 × 336, on one thread.",
+        table(("what", "rows a second", "ratio"), collators.table_rows(collators.measure())),
     ]
     rows = []
     for path in notebooks:
@@ -231,7 +235,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m recipes.benchmark", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--skip-notebooks", action="store_true", help="measure the model alone")
+    parser.add_argument(
+        "--skip-notebooks", action="store_true", help="measure all but the notebooks"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the report to FILE")
     options = parser.parse_args(arguments)
     if options.out and not options.out.parent.is_dir():

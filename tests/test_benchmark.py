@@ -52,6 +52,9 @@ def test_report_of_the_model_is_printed_and_written(tmp_path, capsys):
     assert float(rows["memory at the peak"].split()[0].replace(",", "")) > 100
     assert f"Python {sys.version.split()[0]}" in text
     assert "notebook |" not in text
+    ratios = dict(re.findall(r"^\| (.+) \| \d+ \| (\d\.\d\d) \|$", text, flags=re.M))
+    assert ratios.pop("AnswerCollator") == "1.00"
+    assert all(0.3 < float(ratio) < 3 for ratio in ratios.values()) and len(ratios) == 2
 
 
 def test_a_folder_that_does_not_exist_is_said_before_anything_is_measured(tmp_path):
