@@ -1,4 +1,7 @@
-"""Help around training loops: curves that grow while a model learns.
+"""Help around training: a look at the data before, curves that grow while a model learns.
+
+    print(vh.training.preflight(rows, collator))    # every row once; all faults at once
+    print(vh.training.estimate("llava-hf/llava-1.5-7b-hf", quantization="4bit", lora_rank=16))
 
     with vh.training.LiveCurve(200, panels=("loss", "accuracy")) as curve:
         for step in range(1, 201):
@@ -13,7 +16,14 @@ The training itself stays in the notebook, or with TRL.
 import importlib
 
 # Each comes with its first use: what one of them imports, the others need not wait for.
-_NAMES = {"LiveCurve": "_curve"}
+_NAMES = {
+    "Estimate": "_estimate",
+    "LiveCurve": "_curve",
+    "Preflight": "_preflight",
+    "PreflightError": "_preflight",
+    "estimate": "_estimate",
+    "preflight": "_preflight",
+}
 
 __all__ = list(_NAMES)
 

@@ -1,0 +1,169 @@
+"""`preflight`: every row of a data set, collated once before training, and all faults at once."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from vlm_helpers.collators import RowError
+
+_SHOWN = 20  # kinds of faults that a message lists
+_NUMBERS = 5  # rows that it names of each
+
+
+class PreflightError(ValueError):
+    """Rows that cannot be trained on.
+
+    Attributes:
+        faults: a `RowError` for each, in the order of the rows.
+        rows: how many rows there were in all.
+    """
+
+    def __init__(self, faults: list[RowError], rows: int):
+        self.faults, self.rows = faults, rows
+        kinds: dict[str, list[RowError]] = {}
+        for fault in faults:
+            kinds.setdefault(fault.why, []).append(fault)
+        lines = [f"{_named(same)}: {why}" for why, same in list(kinds.items())[:_SHOWN]]
+        if len(kinds) > _SHOWN:
+            lines.append(f"… and {len(kinds) - _SHOWN:,} kinds of faults more: see .faults.")
+        head = f"{len(faults):,} of {_count(rows, 'row')} cannot be trained on."
+        super().__init__("\n  ".join([head, *lines]))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _named(same: list[RowError]) -> str:
+    if len(same) == 1:
+        return str(same[0]).split(": ", 1)[0]
+    numbers = ", ".join(f"{fault.row:,}" for fault in same[:_NUMBERS])
+    return f"Rows {numbers}{', …' if len(same) > _NUMBERS else ''} ({len(same):,} in all)"
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a data set without a fault is like.
+
+    Attributes:
+        tokens: of each row, image tokens included.
+        learnt: of each row, those with a label.
+        warnings: sentences about what is no fault of a row and may still spoil the training.
+    """
+
+    tokens: list[int]
+    learnt: list[int]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def longest(self) -> int:
+        """The number of the row with the most tokens, counted from 0."""
+        return max(range(len(self.tokens)), key=self.tokens.__getitem__)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{_count(len(self.tokens), 'row')} can be trained on.",
+            f"tokens a row: {min(self.tokens):,} to {max(self.tokens):,}, in the middle "
+            f"{statistics.median_low(self.tokens):,}; the longest is row {self.longest:,}",
+            f"learnt: {sum(self.learnt):,} of {sum(self.tokens):,} tokens "
+            f"({sum(self.learnt) / sum(self.tokens):.1%})",
+        ]
+        return "\n".join([*lines, *(f"Warning: {warning}" for warning in self.warnings)])
+
+
+def preflight(
+    rows: Iterable[dict[str, Any]],
+    collator: Callable[[list[dict]], dict[str, Any]],
+    *,
+    progress: bool = True,
+) -> Preflight:
+    """Collates every row by itself, so that no fault is left for the middle of a long training.
+
+    `rows`: a list, a `datasets.Dataset`, or an iterable one. `collator`: the one of the training,
+    an `AnswerCollator` best, because it says what is wrong in one sentence. `progress`: a bar.
+
+    Returns a `Preflight`, whose text says how long the rows are and how much of them is learnt.
+
+    Raises `PreflightError` with the faults of all rows, and `ValueError` if there is no row.
+    """
+    from tqdm.auto import tqdm
+
+    faults: list[RowError] = []
+    tokens, learnt, stops = [], [], 0
+    enders = _enders(collator)
+    number = 0
+    bar = tqdm(total=_length(rows), disable=not progress, unit="row", desc="Pre-flight")
+    with bar:
+        for number, fetch in enumerate(_fetchers(rows), start=1):
+            row = None
+            try:
+                row = fetch()
+                batch = collator([row])
+            except Exception as error:  # a pass over all rows ends at none of them
+                name = row.get("id") if hasattr(row, "get") else None
+                why = error.why if isinstance(error, RowError) else _in_words(error, row)
+                fault = RowError(number - 1, why, name)
+                fault.__cause__ = error
+                faults.append(fault)
+            else:
+                labels = batch["labels"][0]
+                wanted = labels[labels != -100].tolist()
+                tokens.append(int(batch["attention_mask"][0].sum()))
+                learnt.append(len(wanted))
+                stops += not enders.isdisjoint(wanted)
+            bar.update()
+    if not number:
+        raise ValueError("There is no row to train on: the data set is empty.")
+    if faults:
+        raise PreflightError(faults, number)
+    return Preflight(tokens, learnt, _warnings(enders, stops, number))
+
+
+def _length(rows: Any) -> int | None:
+    try:
+        return len(rows)
+    except TypeError:  # a data set that is streamed
+        return None
+
+
+def _fetchers(rows: Any) -> Iterator[Callable[[], dict]]:
+    """One function a row, for fetching one may fail: a data set opens its pictures then."""
+    if hasattr(rows, "__getitem__") and (length := _length(rows)) is not None:
+        for i in range(length):
+            yield lambda i=i: rows[i]
+        return
+    if hasattr(rows, "decode"):  # an IterableDataset ends at a picture that it cannot open
+        rows = rows.decode(False)
+    for row in rows:
+        yield lambda row=row: row
+
+
+def _in_words(error: Exception, row: Any) -> str:
+    text = str(error).strip() or type(error).__name__
+    text = text.splitlines()[0].rstrip(".")
+    if row is None:
+        return f"it cannot be read ({text}): replace its picture or file, or drop the row."
+    return f"the collator refuses it ({type(error).__name__}: {text})."
+
+
+def _enders(collator: Any) -> set[int]:
+    """The tokens that can end an answer: all special ones but those for pictures and padding."""
+    tokenizer = getattr(getattr(collator, "processor", None), "tokenizer", None)
+    if tokenizer is None:
+        return set()
+    image = getattr(collator, "image_token", None)
+    never = {tokenizer.bos_token, tokenizer.pad_token, image} - {tokenizer.eos_token}
+    return set(tokenizer.convert_tokens_to_ids([*{*tokenizer.all_special_tokens} - never]))
+
+
+def _warnings(enders: set[int], stops: int, rows: int) -> list[str]:
+    if not enders or stops == rows:
+        return []
+    return [
+        f"{'no answer ends' if not stops else f'{rows - stops:,} rows have no answer that ends'} "
+        "with a special token, so the model would not learn to stop: mend the chat template, which "
+        "must write one after each answer."
+    ]
