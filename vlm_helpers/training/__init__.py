@@ -1,7 +1,7 @@
 """Help around training: a look at the data before, curves that grow while a model learns.
 
     print(vh.training.preflight(rows, collator))    # every row once; all faults at once
-    print(vh.training.estimate("llava-hf/llava-1.5-7b-hf", quantization="4bit", lora_rank=16))
+    print(vh.training.estimate("llava-hf/llava-1.5-7b-hf", quantization="4bit", lora=16))
 
     with vh.training.LiveCurve(200, panels=("loss", "accuracy")) as curve:
         for step in range(1, 201):

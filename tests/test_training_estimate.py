@@ -1,0 +1,93 @@
+"""The estimate of a training step, against steps that are really made."""
+
+import peft
+import pytest
+import torch
+import transformers
+
+import vlm_helpers as vh
+from recipes.training_step import ROWS, TOKENS, WAYS, measure, pocket
+from tests import tiny
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_that_is_really_made(way, checkpointing):
+    model, inputs = pocket("cpu")
+    model = WAYS[way](model)
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    peak, operations, _ = measure(model, inputs)
+    model.gradient_checkpointing_disable()
+    found = vh.training.estimate(model, tokens=TOKENS, batch_size=ROWS, checkpointing=checkpointing)
+    # Gradients come as activations go, so that both are never there in full: at most a fifth.
+    assert 0.97 * peak <= found.total <= 1.2 * peak
+    # torch does not compute the end of a layer again, of which nothing is needed
+    assert operations <= found.operations <= operations * (1.1 if checkpointing else 1.001)
+
+
+def test_seven_billion_parameters_take_no_memory():
+    config = transformers.LlavaConfig()
+    full = vh.training.estimate(config, tokens=700)
+    assert full.weights == 2 * full.parameters == 2 * 7_062_902_784
+    assert (full.gradients, full.optimizer) == (full.weights, 2 * full.weights)
+    # two operations a parameter and token forwards, four backwards; pictures have fewer tokens
+    assert full.operations == pytest.approx(6 * 700 * 6.74e9, rel=0.1)
+    lora = vh.training.estimate(config, tokens=700, lora=16)
+    # the ranks of seven matrices in 32 layers
+    assert lora.trainable == 32 * 16 * (4 * (4096 + 4096) + 3 * (4096 + 11008))
+    assert lora.gradients == 4 * lora.trainable  # peft keeps adapters in float32
+    assert lora.activations < full.activations
+    small = vh.training.estimate(config, tokens=700, lora=16, quantization="4bit")
+    assert 3.5 < small.weights / 2**30 < 4.5
+    double = vh.training.estimate(config, tokens=700, lora=16, batch_size=2)
+    assert double.activations == pytest.approx(2 * lora.activations, rel=0.01)
+    assert double.operations == pytest.approx(2 * lora.operations, rel=0.01)
+    assert lora.seconds(10e12) == lora.operations / 10e12
+    assert "7,0" in str(full) and "optimizer" in str(full)
+
+
+def test_by_name_and_by_folder():
+    by_name = vh.training.estimate("pocket-llava", dtype="float32")
+    by_folder = vh.training.estimate(vh.loading.pocket_folder(), dtype="float32")
+    assert by_name == by_folder
+    assert by_name.parameters == vh.load().card.parameters
+    config = peft.LoraConfig(r=4, target_modules=r".*language_model.*\.q_proj")
+    some = vh.training.estimate("pocket-llava", lora=config)
+    assert some.trainable == 5 * 4 * (256 + 256)
+
+
+def test_the_model_stays_as_it_was(tmp_path):
+    model = vh.load(tiny.llava(tmp_path)).model
+    model.eval().requires_grad_(False)
+    next(p for n, p in model.named_parameters() if "projector" in n).requires_grad_(True)
+    before = {n: p.clone() for n, p in model.state_dict().items()}
+    vh.training.estimate(model, tokens=50)
+    assert not model.training
+    assert sum(p.requires_grad for p in model.parameters()) == 1
+    assert all(p.grad is None for p in model.parameters())
+    assert all(torch.equal(before[n], p) for n, p in model.state_dict().items())
+    hooks = [h for m in model.modules() for h in [*m._forward_hooks.values()]]
+    assert not any(hook.__module__.startswith("vlm_helpers") for hook in hooks)
+
+
+def test_a_model_that_wants_more_than_pixel_values(tmp_path):
+    found = vh.training.estimate(tiny.llava_next(tmp_path), tokens=50)
+    assert "vision encoder is left out" in str(found)
+
+
+def test_wrong_arguments_are_said():
+    with pytest.raises(ValueError, match="tokens must be"):
+        vh.training.estimate("pocket-llava", tokens=0)
+    with pytest.raises(ValueError, match="'8bit' or '4bit'"):
+        vh.training.estimate("pocket-llava", quantization="3bit")
+    with pytest.raises(ValueError, match="dtype must be"):
+        vh.training.estimate("pocket-llava", dtype="int8")
+    with pytest.raises(ValueError, match="No parameter"):
+        vh.training.estimate(vh.load().model.requires_grad_(False))
+    with pytest.raises(ValueError, match="get_peft_model"):
+        vh.training.estimate(vh.load().model, lora=16)
+    with pytest.raises(FileNotFoundError):
+        vh.training.estimate("./no-such-folder")
+    with pytest.raises(ValueError, match="more than 0"):
+        vh.training.estimate("pocket-llava").seconds(0)
