@@ -199,6 +199,10 @@ def iou_of_far_boxes(one, other):
     return width * height / (_area(one) + _area(other) - width * height)
 
 
+def learns_by_proj(name, stage):
+    return stage == 2 and "vision" not in name or "proj" in name
+
+
 RIGHT_TEMPLATE = prompt_templates.template()
 
 WRONG_ANSWERS = {
@@ -337,5 +341,23 @@ WRONG_ANSWERS = {
         (calls_generate, "calls `model.generate`"),
         (breaks, "raised IndexError: index 99999"),
         (breaks, "`return scores[0, 99_999]`"),
+    ],
+    "training.what_learns": [
+        (learns_by_proj, "Do you look for `proj`?"),
+        (lambda name, stage: "_proj" in name and "vision" not in name, "whole `multi_modal_proj"),
+        (lambda name, stage: "projector" in name or "lm_head" in name, "output layer, `lm_head"),
+        (lambda name, stage: "projector" in name or stage == 2, "frozen in both stages"),
+        (lambda name, stage: stage == 2 and "vision" not in name, "is all that does"),
+        (
+            lambda name, stage: "language_model" in name if stage == 2 else "projector" in name,
+            "goes on learning",
+        ),
+        (lambda name, stage: "projector" in name, "the decoder learns, and"),
+        (
+            lambda name, stage: "projector" in name or stage == 2 and "language_model" in name,
+            "though `language_model` is not in its name",
+        ),
+        (lambda name, stage: re.search("projector", name) or False, "Wrap it in `bool(…)`"),
+        (lambda name, stage: [name], "Return True or False"),
     ],
 }

@@ -18,7 +18,7 @@ from vlm_helpers.exercises._engine import Exercise, Prose, Result, Source, judge
 __all__ = ["Exercise", "Result", "check", "find", "hint", "names", "solution"]
 
 # In reading order of the notebooks.
-MODULES = ("welcome", "architecture", "inference", "prompt_templates", "grounding")
+MODULES = ("welcome", "architecture", "inference", "prompt_templates", "grounding", "training")
 
 
 def check(name: str, answer: Any) -> Result:
