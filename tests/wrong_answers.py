@@ -199,6 +199,94 @@ def iou_of_far_boxes(one, other):
     return width * height / (_area(one) + _area(other) - width * height)
 
 
+def _collate(labels, **options):
+    """A collator with faults to order: `labels(processor, batch, row, i)` gives those of a row."""
+
+    def collate(processor, rows):
+        options.setdefault("padding_side", "right")
+        batch = processor(
+            text=[processor.apply_chat_template(row["messages"]) for row in rows],
+            images=[row["images"] for row in rows],
+            padding=True,
+            return_tensors="pt",
+            **options,
+        )
+        batch["labels"] = torch.stack([labels(processor, batch, r, i) for i, r in enumerate(rows)])
+        return batch
+
+    return collate
+
+
+def _from(offset=0, generation=True, end=None, shift=0):
+    """Labels from the end of the prompt on, `offset` tokens later."""
+
+    def labels(processor, batch, row, i):
+        ids, mask = batch["input_ids"][i], batch["attention_mask"][i]
+        prompt = processor.apply_chat_template(
+            row["messages"][:-1], add_generation_prompt=generation
+        )
+        start = len(processor(text=prompt, images=row["images"])["input_ids"][0]) + offset
+        found = torch.full_like(ids, -100)
+        stop = mask.sum() + (end or 0)
+        found[start + shift : stop + shift] = ids[start:stop]
+        return found
+
+    return labels
+
+
+def _by_pad_token(processor, batch, row, i):
+    found = _from()(processor, batch, row, i)
+    found[batch["input_ids"][i] == processor.tokenizer.pad_token_id] = -100
+    return found
+
+
+def _everything(processor, batch, row, i):
+    found = batch["input_ids"][i].clone()
+    found[batch["attention_mask"][i] == 0] = -100
+    return found
+
+
+def _all_but_picture(processor, batch, row, i):
+    found = _everything(processor, batch, row, i)
+    found[found == processor.image_token_id] = -100
+    return found
+
+
+def _picture_too(processor, batch, row, i):
+    found = _from()(processor, batch, row, i)
+    found[batch["input_ids"][i] == processor.image_token_id] = processor.image_token_id
+    return found
+
+
+def _nothing(processor, batch, row, i):
+    return torch.full_like(batch["input_ids"][i], -100)
+
+
+def no_labels(processor, rows):
+    batch = _collate(_nothing)(processor, rows)
+    del batch["labels"]
+    return batch
+
+
+def labels_alone(processor, rows):
+    return _collate(_nothing)(processor, rows)["labels"]
+
+
+def labels_of_answers(processor, rows):
+    batch = _collate(_nothing)(processor, rows)
+    batch["labels"] = batch["labels"][:, 5:]
+    return batch
+
+
+def first_row_only(processor, rows):
+    return _collate(_from())(processor, rows[:1])
+
+
+def answers_without_question(processor, rows):
+    rows = [dict(row, messages=row["messages"][:1] + row["messages"][1:] * 2) for row in rows]
+    return _collate(_from())(processor, rows)
+
+
 def learns_by_proj(name, stage):
     return stage == 2 and "vision" not in name or "proj" in name
 
@@ -359,5 +447,22 @@ WRONG_ANSWERS = {
         ),
         (lambda name, stage: re.search("projector", name) or False, "Wrap it in `bool(…)`"),
         (lambda name, stage: [name], "Return True or False"),
+    ],
+    "fine_tuning.collate": [
+        (_collate(_everything), "All tokens are learnt"),
+        (_collate(lambda p, batch, r, i: batch["input_ids"][i]), "Padding is learnt"),
+        (_collate(_all_but_picture), "More than the answer is learnt"),
+        (_collate(_picture_too), "Tokens of the picture"),
+        (_collate(_from(generation=False)), "add_generation_prompt=True"),
+        (_collate(_by_pad_token), "would never stop"),
+        (_collate(_from(end=-1)), "would never stop"),
+        (_collate(_from(shift=-1)), "shifts them itself"),
+        (_collate(_from(offset=2)), "right is"),
+        (_collate(_nothing), "nothing is learnt"),
+        (no_labels, "no 'labels'"),
+        (labels_alone, "Return the batch"),
+        (labels_of_answers, "each token has a label"),
+        (first_row_only, "your batch has 1"),
+        (answers_without_question, "not those of the conversation"),
     ],
 }

@@ -18,7 +18,10 @@ from vlm_helpers.exercises._engine import Exercise, Prose, Result, Source, judge
 __all__ = ["Exercise", "Result", "check", "find", "hint", "names", "solution"]
 
 # In reading order of the notebooks.
-MODULES = ("welcome", "architecture", "inference", "prompt_templates", "grounding", "training")
+MODULES = (
+    "welcome", "architecture", "inference", "prompt_templates", "grounding", "training",
+    "fine_tuning",
+)  # fmt: skip
 
 
 def check(name: str, answer: Any) -> Result:

@@ -1,0 +1,128 @@
+"""Exercises of notebook 07, supervised fine-tuning."""
+
+from collections.abc import Mapping
+
+import torch
+
+from vlm_helpers import collators, loading, scenes
+from vlm_helpers.exercises._engine import Exercise, Wrong, call
+
+# --- fine_tuning.collate --------------------------------------------------------------------------
+
+
+def collate(processor, rows):
+    texts = [processor.apply_chat_template(row["messages"]) for row in rows]
+    images = [row["images"] for row in rows]
+    batch = processor(
+        text=texts, images=images, padding=True, padding_side="right", return_tensors="pt"
+    )
+    batch["labels"] = torch.full_like(batch["input_ids"], -100)
+    for i, row in enumerate(rows):
+        prompt = processor.apply_chat_template(row["messages"][:-1], add_generation_prompt=True)
+        start = len(processor(text=prompt, images=row["images"])["input_ids"][0])
+        end = batch["attention_mask"][i].sum()
+        batch["labels"][i, start:end] = batch["input_ids"][i, start:end]
+    return batch
+
+
+def _materials():
+    """A processor whose padding token is the end token, as many have it, and three rows."""
+    processor = loading.load("pocket-llava", device="cpu", dtype="float32").processor
+    processor.tokenizer.pad_token = processor.tokenizer.eos_token
+    skills = ("caption", "color", "locate_all")
+    rows = [scenes.sample(seed).messages(skills=(s,)) for seed, s in zip((3, 4, 10), skills)]
+    return processor, rows
+
+
+def _pairs(batch, i) -> list[tuple[int, int]]:
+    """(token, label) of row i, without padding."""
+    kept = batch["attention_mask"][i].bool()
+    return list(zip(batch["input_ids"][i][kept].tolist(), batch["labels"][i][kept].tolist()))
+
+
+def examine_collate(answer, materials) -> None:
+    processor, rows = materials
+    image, end = processor.image_token_id, processor.tokenizer.eos_token_id
+    want = collators.AnswerCollator(processor)(rows)
+    got = call(answer, processor, rows)
+    if not isinstance(got, Mapping) and not hasattr(got, "keys"):
+        raise Wrong(f"Return the batch, a dict of tensors; this is of type {type(got).__name__}.")
+    for key in ("input_ids", "attention_mask", "pixel_values", "labels"):
+        if key not in got:
+            raise Wrong(f"Your batch has no {key!r}; the processor makes all but the labels.")
+    if got["labels"].shape != got["input_ids"].shape:
+        raise Wrong(
+            f"Your labels are {list(got['labels'].shape)} and the tokens are "
+            f"{list(got['input_ids'].shape)}: each token has a label, -100 where none is learnt."
+        )
+    if len(got["labels"]) != len(rows):
+        raise Wrong(f"For {len(rows)} rows your batch has {len(got['labels'])}.")
+    if got["labels"][~got["attention_mask"].bool()].ne(-100).any():
+        raise Wrong(
+            "Padding is learnt: its labels must be -100. Where `attention_mask` is 0 there is "
+            "padding."
+        )
+    for i in range(len(rows)):
+        pairs, right = _pairs(got, i), _pairs(want, i)
+        tokens, labels = [t for t, _ in pairs], [label for _, label in pairs]
+        learnt = [label for label in labels if label != -100]
+        answer_ids = [label for _, label in right if label != -100]
+        if tokens != [t for t, _ in right]:
+            raise Wrong(
+                "The tokens are not those of the conversation: render `row['messages']` with "
+                "`processor.apply_chat_template` and give it to the processor with the pictures."
+            )
+        if labels == tokens:
+            raise Wrong(
+                "All tokens are learnt, the question and the picture among them: only the answer "
+                "and its end token should be."
+            )
+        if image in learnt:
+            raise Wrong("Tokens of the picture are learnt: nobody can predict them; -100.")
+        if not learnt:
+            raise Wrong(f"In row {i} nothing is learnt: where does its answer begin?")
+        if learnt == answer_ids[:-1] and answer_ids[-1] == end:
+            raise Wrong(
+                "The end token is not learnt, so the model would never stop. Do you mask where "
+                "`input_ids == pad_token_id`? Here padding and end are the same token."
+            )
+        if learnt == answer_ids and labels != [label for _, label in right]:
+            raise Wrong(
+                "Your labels are shifted. The model shifts them itself: each label stands at its "
+                "own token."
+            )
+        if len(learnt) > len(answer_ids) and learnt[-len(answer_ids) :] == answer_ids:
+            more = processor.tokenizer.decode(learnt[: -len(answer_ids)])
+            raise Wrong(
+                f"More than the answer is learnt: of the prompt, {more!r} is too. Did you render "
+                "it with `add_generation_prompt=True`?"
+            )
+        if learnt != answer_ids:
+            raise Wrong(
+                f"In row {i} you learn {processor.tokenizer.decode(learnt)!r}; right is "
+                f"{processor.tokenizer.decode(answer_ids)!r}."
+            )
+
+
+EXERCISES = (
+    Exercise(
+        name="fine_tuning.collate",
+        title="Write the collator",
+        difficulty=4,
+        minutes=20,
+        takeaway="Answers and their end tokens, no picture, no padding. `AnswerCollator` adds "
+        "several turns, templates of all kinds, a limit of length, and sentences for bad rows.",
+        hints=(
+            "`processor(text=…, images=…, padding=True, return_tensors='pt')` makes all but the "
+            "labels. Start these as `torch.full_like(batch['input_ids'], -100)`.",
+            "The prompt is the conversation without its last message, rendered with "
+            "`add_generation_prompt=True`. As many tokens as it has, with the picture, are not "
+            "learnt.",
+            "Where a row ends, `attention_mask` says: `batch['attention_mask'][i].sum()`, if "
+            "padding goes to the right.",
+        ),
+        solved=collate,
+        materials=_materials,
+        examine=examine_collate,
+    ),
+)
