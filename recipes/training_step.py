@@ -178,7 +178,9 @@ def main() -> None:
         parser.error("--large needs a CUDA GPU with 20 GiB free.")
     top = speed(device, torch.float32)
     print(f"Matrix products on this {device}: {top / 1e12:.3f} Tflop/s in float32\n")
-    print("| what learns | estimate, GiB | peak, GiB | ratio | Gflop estimated | counted | seconds")
+    print(
+        "| what learns | estimate, GiB | peak, GiB | ratio | Gflop estimated | counted | seconds |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name, total, most, estimated, counted, seconds in rows(device, asked.large):
         print(

@@ -319,6 +319,9 @@ def _network(
                 f"The weights of {found.name} do not fit its config.json: {len(names)} tensors are "
                 f"{what}, the first is {min(names)}."
             )
+    if found.commit:
+        # An adapter or a model card that is made of it names the model, not a folder in a cache.
+        network.name_or_path = network.config._name_or_path = found.name
     return network
 
 

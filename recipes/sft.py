@@ -1,0 +1,136 @@
+"""Supervised fine-tuning as a script: notebook 07 for more rows, more machines and longer nights.
+
+    python -m recipes.sft --config recipes/sft.yaml
+    accelerate launch --config_file recipes/accelerate/ddp.yaml -m recipes.sft \
+        --config recipes/sft.yaml
+
+Options are those of TRL's `SFTConfig` and `ModelConfig`, and `DataArguments` below, in the YAML
+file or on the command line. docs/sft.md says more.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+import transformers
+import trl
+from transformers.trainer_utils import get_last_checkpoint
+
+import vlm_helpers as vh
+
+
+@dataclass
+class DataArguments:
+    """What to train on, and how."""
+
+    data: str = field(
+        metadata={
+            "help": "Parquet files with `messages` and `images`, or WebDataset shards (.tar) with "
+            "NAME.json and pictures NAME.0.png, NAME.1.png, … for each row, as many for all; a "
+            "name or a pattern such as 'rows/*.parquet'."
+        }
+    )
+    streaming: bool = field(
+        default=False,
+        metadata={"help": "Read rows as they are needed, for data that does not fit."},
+    )
+    train_on: str = field(
+        default="answers", metadata={"help": "'answers', 'last answer' or 'everything'."}
+    )
+    preflight: bool = field(
+        default=True, metadata={"help": "Check all rows before training; not when streaming."}
+    )
+    resume: bool = field(
+        default=True, metadata={"help": "Go on from the last checkpoint in output_dir, if any."}
+    )
+
+
+def load_rows(pattern: str, streaming: bool) -> Any:
+    """The rows behind `pattern`, as a `Dataset`, or an `IterableDataset` when streaming.
+
+    Raises `FileNotFoundError` where nothing fits, and `ValueError` for files of another kind.
+    """
+    files = sorted(glob.glob(pattern, recursive=True))
+    if not files:
+        raise FileNotFoundError(f"No file fits data={pattern!r}: check the path.")
+    kinds = {Path(file).suffix for file in files}
+    if kinds == {".parquet"}:
+        return datasets.load_dataset(
+            "parquet", data_files=files, split="train", streaming=streaming
+        )
+    if kinds == {".tar"}:
+        shards = datasets.load_dataset(
+            "webdataset", data_files=files, split="train", streaming=streaming
+        )
+        columns = list(shards.features)
+        return shards.map(_row, remove_columns=columns, features=_features(shards.features))
+    raise ValueError(
+        f"data={pattern!r} fits files of the kinds {', '.join(sorted(kinds))}: give .parquet files "
+        "or .tar shards, and not both."
+    )
+
+
+def _row(shard: dict[str, Any]) -> dict[str, Any]:
+    """A row of a WebDataset shard: the conversation in .json, pictures in the order of names."""
+    talk = shard["json"]
+    messages = (json.loads(talk) if isinstance(talk, str) else talk)["messages"]
+    pictures = [
+        shard[name]
+        for name in sorted(shard)
+        if name.rsplit(".")[-1] in ("png", "jpg", "jpeg", "webp") and shard[name] is not None
+    ]
+    return {"messages": messages, "images": pictures}
+
+
+def _features(shard: datasets.Features) -> datasets.Features:
+    """Pictures come through undecoded where `datasets` does not know that they are some."""
+    messages = shard["json"]["messages"]
+    return datasets.Features(messages=messages, images=datasets.List(datasets.Image()))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = trl.TrlParser((DataArguments, trl.SFTConfig, trl.ModelConfig))
+    data, training, chosen = parser.parse_args_and_config(arguments)
+    name = chosen.model_name_or_path
+    if name in ("pocket-llava", "pocket-llava-base"):
+        name = str(vh.loading.pocket_folder(name))
+    quantization = trl.get_quantization_config(chosen)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(
+        name,
+        revision=chosen.model_revision,
+        dtype=chosen.dtype or "auto",
+        attn_implementation=chosen.attn_implementation,
+        **({"quantization_config": quantization} if quantization else {}),
+    )
+    processor = transformers.AutoProcessor.from_pretrained(name, revision=chosen.model_revision)
+    collator = vh.collators.AnswerCollator(
+        processor, train_on=data.train_on, max_length=training.max_length
+    )
+    training.max_length = None  # the collator drops whole turns; TRL would cut
+    rows = load_rows(data.data, data.streaming)
+    if data.preflight and not data.streaming and training.process_index == 0:
+        print(vh.training.preflight(rows, collator, progress=not training.disable_tqdm))
+    trainer = trl.SFTTrainer(
+        model,
+        training,
+        train_dataset=rows,
+        data_collator=collator,
+        processing_class=processor,
+        peft_config=trl.get_peft_config(chosen),
+    )
+    last = None
+    if data.resume and Path(training.output_dir).is_dir():
+        last = get_last_checkpoint(training.output_dir)
+    trainer.train(resume_from_checkpoint=last)
+    trainer.save_model()
+    if trainer.accelerator.is_main_process:
+        processor.save_pretrained(training.output_dir)
+
+
+if __name__ == "__main__":
+    main()
