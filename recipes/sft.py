@@ -11,7 +11,6 @@ file or on the command line. docs/sft.md says more.
 from __future__ import annotations
 
 import glob
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,8 +66,10 @@ def load_rows(pattern: str, streaming: bool) -> Any:
         shards = datasets.load_dataset(
             "webdataset", data_files=files, split="train", streaming=streaming
         )
-        columns = list(shards.features)
-        return shards.map(_row, remove_columns=columns, features=_features(shards.features))
+        features = datasets.Features(
+            messages=shards.features["json"]["messages"], images=datasets.List(datasets.Image())
+        )
+        return shards.map(_row, remove_columns=list(shards.features), features=features)
     raise ValueError(
         f"data={pattern!r} fits files of the kinds {', '.join(sorted(kinds))}: give .parquet files "
         "or .tar shards, and not both."
@@ -77,20 +78,12 @@ def load_rows(pattern: str, streaming: bool) -> Any:
 
 def _row(shard: dict[str, Any]) -> dict[str, Any]:
     """A row of a WebDataset shard: the conversation in .json, pictures in the order of names."""
-    talk = shard["json"]
-    messages = (json.loads(talk) if isinstance(talk, str) else talk)["messages"]
     pictures = [
         shard[name]
         for name in sorted(shard)
         if name.rsplit(".")[-1] in ("png", "jpg", "jpeg", "webp") and shard[name] is not None
     ]
-    return {"messages": messages, "images": pictures}
-
-
-def _features(shard: datasets.Features) -> datasets.Features:
-    """Pictures come through undecoded where `datasets` does not know that they are some."""
-    messages = shard["json"]["messages"]
-    return datasets.Features(messages=messages, images=datasets.List(datasets.Image()))
+    return {"messages": shard["json"]["messages"], "images": pictures}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -127,9 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     if data.resume and Path(training.output_dir).is_dir():
         last = get_last_checkpoint(training.output_dir)
     trainer.train(resume_from_checkpoint=last)
-    trainer.save_model()
-    if trainer.accelerator.is_main_process:
-        processor.save_pretrained(training.output_dir)
+    trainer.save_model()  # and the processor with it
 
 
 if __name__ == "__main__":

@@ -68,10 +68,9 @@ class AnswerCollator:
         self.max_length, self.too_long = max_length, too_long
         self.image_token = _checked(processor)
         tokenizer = processor.tokenizer
-        names = {self.image_token, *(getattr(processor, n, None) for n in ("boi_token",))}
-        self._markers = {tokenizer.convert_tokens_to_ids(n) for n in names if n} - {None}
-        never = {*names, tokenizer.bos_token, tokenizer.pad_token} - {tokenizer.eos_token}
-        enders = sorted({*tokenizer.all_special_tokens} - never, key=len, reverse=True)
+        names = _markers(processor, self.image_token)
+        self._markers = {tokenizer.convert_tokens_to_ids(n) for n in names} - {None}
+        enders = sorted(end_tokens(processor, self.image_token), key=len, reverse=True)
         self._ends = re.compile("|".join(map(re.escape, enders)) or r"(?!)")
         self._check_template()
 
@@ -227,6 +226,18 @@ class AnswerCollator:
                 f"The chat template has no place for {missing}: set another, for instance "
                 "processor.chat_template = vh.prompts.template('llava-1.5')."
             )
+
+
+def _markers(processor: Any, image_token: str | None) -> set[str]:
+    """The tokens that stand for pictures, or around them."""
+    return {image_token, getattr(processor, "boi_token", None)} - {None}
+
+
+def end_tokens(processor: Any, image_token: str | None) -> set[str]:
+    """What can end an answer: the special tokens, but for those of pictures and padding."""
+    tokenizer = processor.tokenizer
+    never = {*_markers(processor, image_token), tokenizer.bos_token, tokenizer.pad_token}
+    return {*tokenizer.all_special_tokens} - (never - {tokenizer.eos_token})
 
 
 def _checked(processor: Any) -> str | None:

@@ -85,7 +85,7 @@ def read(row: Any, image_token: str | None) -> Talk:
         images, waiting = waiting, []
     if waiting:
         raise ValueError(
-            f"it has {_count(len(pictures), 'picture')} but image parts for only "
+            f"it has {count(len(pictures), 'picture')} but image parts for only "
             f"{len(pictures) - len(waiting)}: add a part {{'type': 'image'}} for each, or drop "
             "the others."
         )
@@ -96,8 +96,8 @@ def place(index: int) -> str:
     return f"message {index + 1} (messages[{index}])"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _pictures(row: Mapping) -> list[Any]:
@@ -135,8 +135,8 @@ def _plain(prompt: str, completion: str, pictures: list, image_token: str | None
     markers = prompt.count(image_token) if image_token else len(pictures)
     if markers != len(pictures):
         raise ValueError(
-            f"it has {_count(len(pictures), 'picture')} but its prompt has {image_token!r} "
-            f"{_count(markers, 'time')}: one for each."
+            f"it has {count(len(pictures), 'picture')} but its prompt has {image_token!r} "
+            f"{count(markers, 'time')}: one for each."
         )
     return Talk([], [_open(picture) for picture in pictures], texts=(prompt, completion))
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vlm_helpers.collators import RowError
+from vlm_helpers.collators._collator import end_tokens
+from vlm_helpers.collators._rows import count
 
 _SHOWN = 20  # kinds of faults that a message lists
 _NUMBERS = 5  # rows that it names of each
@@ -29,12 +31,8 @@ class PreflightError(ValueError):
         lines = [f"{_named(same)}: {why}" for why, same in list(kinds.items())[:_SHOWN]]
         if len(kinds) > _SHOWN:
             lines.append(f"… and {len(kinds) - _SHOWN:,} kinds of faults more: see .faults.")
-        head = f"{len(faults):,} of {_count(rows, 'row')} cannot be trained on."
+        head = f"{len(faults):,} of {count(rows, 'row')} cannot be trained on."
         super().__init__("\n  ".join([head, *lines]))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _named(same: list[RowError]) -> str:
@@ -65,7 +63,7 @@ class Preflight:
 
     def __str__(self) -> str:
         lines = [
-            f"{_count(len(self.tokens), 'row')} can be trained on.",
+            f"{count(len(self.tokens), 'row')} can be trained on.",
             f"tokens a row: {min(self.tokens):,} to {max(self.tokens):,}, in the middle "
             f"{statistics.median_low(self.tokens):,}; the longest is row {self.longest:,}",
             f"learnt: {sum(self.learnt):,} of {sum(self.tokens):,} tokens "
@@ -150,13 +148,12 @@ def _in_words(error: Exception, row: Any) -> str:
 
 
 def _enders(collator: Any) -> set[int]:
-    """The tokens that can end an answer: all special ones but those for pictures and padding."""
-    tokenizer = getattr(getattr(collator, "processor", None), "tokenizer", None)
-    if tokenizer is None:
+    """The tokens that can end an answer; none for a collator without a processor."""
+    processor = getattr(collator, "processor", None)
+    if getattr(processor, "tokenizer", None) is None:
         return set()
-    image = getattr(collator, "image_token", None)
-    never = {tokenizer.bos_token, tokenizer.pad_token, image} - {tokenizer.eos_token}
-    return set(tokenizer.convert_tokens_to_ids([*{*tokenizer.all_special_tokens} - never]))
+    names = end_tokens(processor, getattr(collator, "image_token", None))
+    return set(processor.tokenizer.convert_tokens_to_ids([*names]))
 
 
 def _warnings(enders: set[int], stops: int, rows: int) -> list[str]:
