@@ -121,6 +121,9 @@ def main(arguments: list[str] | None = None) -> None:
         last = get_last_checkpoint(training.output_dir)
     trainer.train(resume_from_checkpoint=last)
     trainer.save_model()  # and the processor with it
+    # Processes that leave while others still talk to them abort now and then.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
 
 
 if __name__ == "__main__":

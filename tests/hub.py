@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,14 @@ FAILURES = {
     "unknown": (401, "RepoNotFound", "Invalid username or password."),
     "broken": (500, "", "Internal error."),
 }
+
+
+def child_environment(cache: Path) -> dict[str, str]:
+    """For a process of its own that talks to a `Hub` and keeps what it fetches in `cache`."""
+    ours = ("HF_", "TRANSFORMERS_", "VLM_MODEL")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    kept |= {"HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    return kept | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "OMP_NUM_THREADS": "1"}
 
 
 class Hub:

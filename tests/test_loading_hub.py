@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hub import child_environment
+
 ROOT = Path(__file__).parents[1]
 LONGEST = 15.0  # seconds for any answer: the client alone would ask a dead Hub for 23
 
@@ -20,13 +22,9 @@ LONGEST = 15.0  # seconds for any answer: the client alone would ask a dead Hub 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hub")
-    cache = {"HF_HOME": str(folder / "cache"), "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1"}
-    cache |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-    ours = ("HF_", "TRANSFORMERS_", "VLM_MODEL")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.test_loading_hub", str(folder)],
-        env={**kept, **cache},
+        env=child_environment(folder / "cache"),
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.hub import child_environment
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -63,14 +65,14 @@ def play(folder):
 
 
 def test_trained_pushed_and_loaded_again(tmp_path):
-    ours = ("HF_", "TRANSFORMERS_", "VLM_MODEL")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    kept |= {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1"}
-    kept |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.test_training_hub", str(tmp_path)],
-        env=kept, cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        env=child_environment(tmp_path / "cache"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     tuned, again, plain, merged = found["answers"]
