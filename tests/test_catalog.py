@@ -21,7 +21,26 @@ from vlm_helpers.loading import _memory
 POCKET = Path(__file__).parent.parent / "data" / "pocket-llava"
 ROWS = {row.name: row for row in models()}
 
+# Where the authors of the models speak, beside their own place on the Hub: papers, their code and
+# pages, transformers and Keras (Google's own) for the conversions, and the Hub's own announcements.
+AUTHORS = (
+    "https://arxiv.org/abs/",
+    "https://github.com/huggingface/transformers/", "https://huggingface.co/docs/transformers/",
+    "https://huggingface.co/blog/", "https://github.com/keras-team/keras-hub/",
+    "https://github.com/01-ai/", "https://github.com/deepseek-ai/", "https://github.com/microsoft/",
+    "https://github.com/OpenGVLab/", "https://github.com/QwenLM/", "https://github.com/THUDM/",
+    "https://github.com/vikhyat/moondream", "https://llava-vl.github.io/", "https://moondream.ai/",
+    "https://www.adept.ai/", "https://huggingface.co/NousResearch/", "https://huggingface.co/Qwen/",
+    "https://huggingface.co/deepseek-ai/", "https://huggingface.co/florence-community",
+)  # fmt: skip
+
 every_model = pytest.mark.parametrize("row", models(), ids=list(ROWS))
+
+
+def by_the_authors(row, address):
+    owners = [name.split("/")[0] for name in (row.hub_id, row.published_as) if "/" in name]
+    own = [f"https://huggingface.co/{owner}/" for owner in owners]
+    return address.startswith((*AUTHORS, *own)) and address != catalog.ARTICLE
 
 
 # ── the facts ────────────────────────────────────────────────────────────────────────────────────
@@ -46,11 +65,19 @@ def test_names_are_unique():
 @every_model
 def test_each_fact_has_a_source_or_is_marked(row):
     for fact in FACTS:
-        value, marked = getattr(row, fact), fact in row.unverified
-        assert marked == (value is None), f"{fact} is {value!r}, and unverified: {marked}"
-        assert marked != bool(row.sources.get(fact)), f"{fact} needs a source, or to be marked"
+        value, found = getattr(row, fact), row.sources.get(fact, ())
+        assert bool(found) == (value is not None), f"{fact} is {value!r}, with sources {found}"
+        if row.name != "pocket-llava":
+            sure = any(by_the_authors(row, address) for address in found)
+            assert sure != (fact in row.unverified), f"{fact} is {value!r}, from {found}"
     assert set(row.sources) <= set(FACTS)
     assert set(row.unverified) <= set(FACTS)
+
+
+@every_model
+def test_the_article_is_no_source_of_a_published_fact(row):
+    for fact, addresses in row.sources.items():
+        assert not any(address.startswith(catalog.ARTICLE) for address in addresses), fact
 
 
 @every_model
@@ -106,14 +133,35 @@ def test_native_classes_exist_in_transformers():
 def test_prompt_families_are_those_of_the_prompts_module(row):
     from vlm_helpers import prompts
 
-    assert row.prompt_family in prompts.families()
+    assert row.prompt_family in (None, *prompts.families())
+    assert row.prompt_family or row.notes  # what the checkpoint has instead
+
+
+def test_the_converted_deepseek_chat_is_prompted_as_its_family_with_the_system_text():
+    from vlm_helpers import prompts
+
+    system = (
+        "You are a helpful language and vision assistant. You are able to understand the visual "
+        "content that the user provides, and assist the user with a variety of tasks using natural "
+        "language."
+    )
+    question = {"type": "text", "text": "What is this?"}
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": system}]},
+        {"role": "user", "content": [{"type": "image"}, question]},
+    ]
+    family = get("deepseek-community/deepseek-vl-7b-chat").prompt_family
+    # CHAT_TEMPLATE of transformers' convert_deepseek_vl_hybrid_weights_to_hf.py, rendered.
+    assert prompts.render(messages, family, add_generation_prompt=True) == (
+        f"{system}\n\nUser: <image_placeholder>What is this?\n\nAssistant:"
+    )
 
 
 @every_model
 def test_box_formats_are_those_of_the_boxes_module(row):
     from vlm_helpers import boxes
 
-    assert row.box_format == "none" or row.box_format in boxes.FORMATS
+    assert row.box_format in (None, "none", *boxes.FORMATS)
 
 
 def test_the_pocket_model_is_as_its_folder_says():
@@ -169,6 +217,8 @@ def test_tokens_with_newlines_follow_from_rows():
     # picture once more, without.
     assert ROWS["Fuyu-8B"].tokens == (1080 // 30) * (1920 // 30 + 1)
     assert ROWS["LLaVA-1.6-34B"].tokens == 24 * 24 + 48 * (48 + 1)
+    # DeepSeek-VL2: tiles of 14 x 14, a newline a row, a separator between the two views.
+    assert ROWS["DeepSeek-VL2-tiny"].tokens == 14 * (14 + 1) + 1 + 3 * 14 * (3 * 14 + 1)
 
 
 # ── what is derived ──────────────────────────────────────────────────────────────────────────────
@@ -209,8 +259,21 @@ def test_a_model_is_found_by_name_or_hub_id_in_any_case():
     assert row.parameters == 9.6 and row.article.parameters == "4B"
     assert get("qwen/qwen-vl-chat") is row
     assert get("deepseek-ai/deepseek-vl-7b-chat") is get("deepseek-community/deepseek-vl-7b-chat")
-    assert get("vikhyatk/moondream2").name in ("moondream2", "moondream2 (2025)")
     assert get("moondream2").revision == "2024-04-02"
+
+
+def test_of_two_rows_with_one_hub_id_the_first_is_the_one():
+    assert get("vikhyatk/moondream2") is ROWS["moondream2"] is not get("moondream2 (2025)")
+    assert get("moondream2 (2025)").hub_id == "vikhyatk/moondream2"
+    for row in models():
+        assert get(row.name) is row and get(row.hub_id.upper()).hub_id == row.hub_id
+
+
+def test_a_model_is_found_by_its_name_in_the_article():
+    assert get("LLaVA 1.6 (Hermes 34B)") is ROWS["LLaVA-1.6-34B"]
+    for row in models():
+        if row.article:
+            assert get(row.article.name) is row
 
 
 def test_an_unknown_model_is_answered_with_the_nearest():
@@ -231,14 +294,34 @@ def test_the_table_has_a_row_a_model_and_marks_what_is_not_known():
     frame = table()
     assert list(frame.index) == list(ROWS)
     assert frame.loc["moondream2 (2025)", "resolution"] == "?"
-    assert math.isnan(frame.loc["moondream2 (2025)", "tokens"])
-    assert "tokens" in frame.loc["moondream2 (2025)", "unverified"]
+    assert math.isnan(frame.loc["moondream2 (2025)", "side"])
+    assert frame.loc["moondream2 (2025)", "prompt_family"] == "?"
+    assert frame.loc["moondream2 (2025)", "unverified"] == "resolution, prompt_family"
     assert frame.loc["Qwen-VL", "unverified"] == ""
     for name, row in ROWS.items():
         shown = frame.loc[name]
         assert shown["parameters"] == row.parameters
         assert shown["memory_4bit"] == pytest.approx(row.memory_4bit, abs=0.051)
         assert (shown["languages"] == "?") == (row.languages is None)
+
+
+def test_the_table_shows_the_articles_figure_beside_the_published_one():
+    frame, found = table(), differences()
+    assert frame.loc["Qwen-VL", "article"].startswith("parameters: 4B (published: 9.6B); ")
+    assert (
+        "resolution: 384x384 (published: 1024x1024)" in frame.loc["DeepSeek-VL-7B-base", "article"]
+    )
+    assert frame.loc["Yi-VL-34B", "article"] == frame.loc["SmolVLM-256M", "article"] == ""
+    for name in frame.index:
+        said = [f"{d.fact}: {d.article} (published: {d.published})"
+                for d in found[found["model"] == name].itertuples()]  # fmt: skip
+        assert frame.loc[name, "article"] == "; ".join(said)
+
+
+def test_the_table_shows_where_each_fact_was_read():
+    sources = table().loc["Qwen-VL", "sources"]
+    assert sources == dict(ROWS["Qwen-VL"].sources)
+    assert sources["parameters"] == ("https://arxiv.org/abs/2308.12966",)
 
 
 def names(**filters):
@@ -283,8 +366,14 @@ def test_one_ability_may_be_a_word_and_one_language_is_a_name():
     assert names(abilities="video") == names(abilities=("video",)) and names(abilities="video")
     assert {"Qwen-VL", "Yi-VL-34B"} <= names(language="Chinese")
     assert "KOSMOS-2" not in names(language="Chinese")
+    assert names(language="english") == names(language="English")
+    assert names(license="mit") == names(license="MIT")
     assert names(prompt_family="smolvlm") == {"SmolVLM-256M", "SmolVLM-500M", "SmolVLM-2.2B"}
     assert names(box_format="kosmos-2") == {"KOSMOS-2"}
+
+
+def test_none_is_no_filter():
+    assert set(ROWS) == names(abilities=None, commercial=None, language=None) == names(abilities=[])
 
 
 def test_an_empty_table_keeps_its_columns():
@@ -301,9 +390,16 @@ def test_an_empty_table_keeps_its_columns():
         ({"abilities": "grounded"}, ValueError, "no ability 'grounded': the nearest: grounding"),
         ({"abilities": ("chat", "videos")}, ValueError, "the nearest: video"),
         ({"language": "Chinesse"}, ValueError, "the nearest: Chinese"),
+        ({"language": "Hindi"}, ValueError, "'Hindi': Arabic, Chinese, English, "),
+        ({"language": "many"}, ValueError, "no language 'many'"),
+        ({"language": ["English"]}, ValueError, "no language ['English']"),
+        ({"abilities": 5}, ValueError, "chat, grounding, detection, ocr, multi-image, video"),
+        ({"abilities": [None]}, ValueError, "no ability ''"),
         ({"loads": "natively"}, ValueError, "the nearest: native"),
         ({"prompt_family": "llava-1.6"}, ValueError, "llava-1.6-34b"),
         ({"box_format": "qwen"}, ValueError, "qwen-vl"),
+        ({"commercial": []}, ValueError, "True, False, or one of yes, conditions, no, not []"),
+        ({"commercial": 1}, ValueError, "not 1"),
         ({"commercial": "maybe"}, ValueError, "yes, conditions, no, not 'maybe'"),
         ({"max_parameters": 7e9}, ValueError, "in billions: 7, not 7e"),
         ({"max_parameters": -1}, ValueError, "a number above 0, not -1"),
@@ -327,6 +423,11 @@ def test_differences_show_both_figures_and_where_the_published_one_stands():
     pixels = found["DeepSeek-VL-7B-chat", "resolution"]
     assert (pixels.article, pixels.published) == ("384x384", "1024x1024")
     assert "registration" in found["CogVLM-chat", "commercial"].published
+    places = found["KOSMOS-2", "abilities"]
+    assert (places.article, places.published) == (
+        "Grounding, zero-shot object detection", "grounding",
+    )  # fmt: skip
+    assert found["Qwen-VL", "abilities"].article == "Zero-shot object detection"
     # What an article rounds is no other figure, and what it does not have cannot differ.
     assert ("LLaVA-1.6-34B", "parameters") not in found
     assert ("DeepSeek-VL-7B-base", "languages") not in found

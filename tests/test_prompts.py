@@ -1,6 +1,7 @@
 """Prompt templates: character for character what the models' own code writes, and nothing else."""
 
 import copy
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -158,6 +159,9 @@ def test_pictures_of_later_turns_and_several_at_once():
     named = [{"type": "image", "image": "a.jpg"}, {"type": "text", "text": "Hm?"}]
     text = prompts.render([{"role": "user", "content": named}], "qwen-vl")
     assert text == "Picture 1: <img>a.jpg</img>\nHm?"
+    paths = [Path("b.jpg"), "c.jpg"]
+    text = prompts.render([user("Hm?", 2)], "qwen-vl", images=paths)
+    assert text == "Picture 1: <img>b.jpg</img>\nPicture 2: <img>c.jpg</img>\nHm?"
 
 
 def test_the_articles_template_differs_from_llavas_own_in_two_places():
@@ -247,6 +251,29 @@ def test_no_text_becomes_a_special_token(name):
         assert repr(token)[1:-1] in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "messages", "number"),
+    [  # templates that strip a text, or set one after the other, make tokens of halves
+        ("gemma-3", [user(["hi <end_of_turn ", ">bye"])], 1),
+        ("gemma-3", [user("a", 0), assistant("b"), user(["<end_of_turn", " >"])], 3),
+        ("deepseek-vl-base", [user("a <image_place", 0), assistant("holder> b")], 2),
+        ("yi-vl", [user("a ###Human: b", 0)], 1),
+    ],
+)
+def test_no_template_makes_a_special_token_of_halves(name, messages, number):
+    for message in messages:
+        text = message["content"][-1]["text"]
+        if isinstance(text, list):
+            message["content"] = [{"type": "text", "text": half} for half in text]
+    with pytest.raises(ValueError, match=f"message {number} .* contains"):
+        prompts.render(messages, name)
+
+
+def test_tokens_for_places_go_through():
+    assert "<box>" in prompts.render([user("Read <box>(1,2),(3,4)</box>.")], "qwen-vl-chat")
+    assert "<loc0001>" in prompts.render([user("detect <loc0001>")], "paligemma")
+
+
 # --- what cannot be rendered ----------------------------------------------------------------------
 
 
@@ -297,6 +324,10 @@ def test_what_a_family_cannot_take_is_said():
         prompts.render([user("a"), assistant("b")], "fuyu")
     with pytest.raises(ValueError, match="takes 1 picture a conversation"):
         prompts.render([user("a", 2)], "cogvlm-chat")
+    with pytest.raises(ValueError, match="did you mean '.*' or '.*'"):
+        prompts.render([user("a")], "xyz")
+    with pytest.raises(ValueError, match="text in message 1 .* is of type int"):
+        prompts.render([user(3)], "llava-1.5")
     with pytest.raises(TypeError, match="list of messages"):
         prompts.render("Hello", "llava-1.5")
 

@@ -70,6 +70,7 @@ class Model:
     sources: Mapping[str, tuple[str, ...]]  # for each fact the addresses where it was read
     unverified: tuple[str, ...] = ()
     terms: str = ""  # what the licence asks for, in short
+    notes: str = ""  # what else to know about the checkpoint
     tile: int | None = None  # pixels; None for a model without tiles
     model_class: str = ""  # in transformers, for loads="native"
     revision: str = ""  # a commit or tag known to exist, for loads="remote"
@@ -115,13 +116,17 @@ def models() -> tuple[Model, ...]:
 
 
 def get(name: str) -> Model:
-    """The model of this name or Hub id, in upper or lower case.
+    """The model of this name, Hub id or name in the article, in upper or lower case.
+
+    Of two rows with the same Hub id it is the first, which is the article's.
 
     Raises `ValueError` for an unknown one, naming the nearest.
     """
-    rows = {
-        key.lower(): row for row in models() for key in (row.hub_id, row.published_as, row.name)
-    }
+    rows: dict[str, Model] = {}
+    for row in models():
+        names = (row.name, row.hub_id, row.published_as, row.article.name if row.article else "")
+        for key in names:
+            rows.setdefault(key.lower(), row)
     if not name or str(name).lower() not in rows:
         raise ValueError(unknown("model", name, [row.name for row in models()]))
     return rows[str(name).lower()]
@@ -131,7 +136,7 @@ def unknown(what: str, value: Any, known: Iterable[str]) -> str:
     """One sentence for a name that is not there, with the nearest of those that are."""
     known = sorted(set(known), key=str.lower)
     lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(str(value).lower(), lower, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(value).lower(), lower, n=3, cutoff=0.6)
     hint = f"the nearest: {', '.join(lower[name] for name in near)}" if near else ", ".join(known)
     return f"The catalog has no {what} {value!r}: {hint}."
 

@@ -25,7 +25,7 @@ def table(
     commercial: bool | str | None = None,
     max_parameters: float | None = None,
     min_resolution: float | None = None,
-    abilities: str | Iterable[str] = (),
+    abilities: str | Iterable[str] | None = None,
     language: str | None = None,
     loads: str | None = None,
     prompt_family: str | None = None,
@@ -41,7 +41,8 @@ def table(
     compared with `side`. `abilities`: one, or several that a model must all have. `language`: one
     that is listed by name. `max_memory_…`: in GiB. The package's docstring explains the columns.
 
-    A model of which a fact is not known does not pass a filter for that fact.
+    None is no filter. Values are compared in upper or lower case. A model of which a fact is not
+    known does not pass a filter for that fact.
 
     Raises `TypeError` for an unknown filter and `ValueError` for an unknown value, naming the
     nearest.
@@ -50,19 +51,13 @@ def table(
         filters = [n for n in inspect.signature(table).parameters if n != "misspelt"]
         near = difflib.get_close_matches(name, filters, n=1, cutoff=0.3) or [", ".join(filters)]
         raise TypeError(f"The table has no filter {name!r}: use {near[0]}.")
-    wanted = (abilities,) if isinstance(abilities, str) else tuple(abilities)
-    for ability in wanted:
-        _check("ability", ability, ABILITIES)
-    _check("license", license, (m.license for m in models()))
-    _check("language", language, (name for m in models() for name in m.languages or ()))
-    _check("way to load", loads, (m.loads for m in models()))
-    _check("prompt family", prompt_family, (m.prompt_family for m in models()))
-    _check("box format", box_format, (m.box_format for m in models()))
-    allowed = {True: ("yes", "conditions"), False: ("no",)}.get(commercial, (commercial,))
-    if commercial is not None and not set(allowed) <= set(COMMERCIAL):
-        raise ValueError(
-            f"commercial is True, False, or one of {', '.join(COMMERCIAL)}, not {commercial!r}."
-        )
+    wanted = _abilities(abilities)
+    allowed = _allowed(commercial)
+    license = _find("license", license, (m.license for m in models()))
+    language = _find("language", language, _languages())
+    loads = _find("way to load", loads, (m.loads for m in models()))
+    prompt_family = _find("prompt family", prompt_family, (m.prompt_family for m in models()))
+    box_format = _find("box format", box_format, (m.box_format for m in models()))
     limits = {
         "max_parameters": max_parameters, "min_resolution": min_resolution,
         "max_memory_bf16": max_memory_bf16, "max_memory_4bit": max_memory_4bit,
@@ -78,12 +73,12 @@ def table(
     def passes(row: Model) -> bool:
         return (
             license in (None, row.license)
-            and (commercial is None or row.commercial in allowed)
+            and (allowed is None or row.commercial in allowed)
             and _most(row.parameters, max_parameters)
             and _most(row.memory_bf16, max_memory_bf16)
             and _most(row.memory_4bit, max_memory_4bit)
             and (min_resolution is None or (row.side is not None and row.side >= min_resolution))
-            and set(wanted) <= set(row.abilities or ())
+            and wanted <= set(row.abilities or ())
             and (language is None or language in (row.languages or ()))
             and loads in (None, row.loads)
             and prompt_family in (None, row.prompt_family)
@@ -104,8 +99,6 @@ def differences() -> pandas.DataFrame:
 
     found = []
     for row in models():
-        if row.article is None:
-            continue
         for fact, article, published in _compared(row):
             found.append(
                 {"model": row.name, "fact": fact, "article": article, "published": published,
@@ -116,6 +109,8 @@ def differences() -> pandas.DataFrame:
 
 def _compared(row: Model) -> Iterable[tuple[str, str, str]]:
     said = row.article
+    if said is None:
+        return
     if row.parameters is not None:
         size = float(said.parameters.strip("~B"))
         if abs(row.parameters - size) > TOLERANCE * row.parameters:
@@ -154,7 +149,12 @@ def _cells(row: Model) -> dict[str, Any]:
         "how_to_load": row.how_to_load,
         "memory_bf16": nan if row.memory_bf16 is None else round(row.memory_bf16, 1),
         "memory_4bit": nan if row.memory_4bit is None else round(row.memory_4bit, 1),
+        "article": "; ".join(
+            f"{fact}: {said} (published: {published})" for fact, said, published in _compared(row)
+        ),
         "unverified": ", ".join(row.unverified),
+        "sources": dict(row.sources),
+        "notes": row.notes,
     }
 
 
@@ -165,10 +165,43 @@ def _frame(cells: list[dict[str, Any]]) -> pandas.DataFrame:
     return pandas.DataFrame(cells, columns=columns).set_index("name")
 
 
-def _check(what: str, value: Any, known: Iterable[str | None]) -> None:
-    known = [name for name in known if name is not None]
-    if value is not None and value not in known:
-        raise ValueError(unknown(what, value, known))
+def _abilities(abilities: Any) -> set[str]:
+    if abilities is None:
+        return set()
+    if isinstance(abilities, str):
+        abilities = (abilities,)
+    if not isinstance(abilities, Iterable):
+        raise ValueError(
+            f"abilities is one of {', '.join(ABILITIES)}, or several of them, not {abilities!r}."
+        )
+    return {_find("ability", "" if name is None else name, ABILITIES) for name in abilities}
+
+
+def _allowed(commercial: Any) -> tuple[str, ...] | None:
+    if commercial is None:
+        return None
+    if isinstance(commercial, bool):
+        return ("yes", "conditions") if commercial else ("no",)
+    if isinstance(commercial, str) and commercial.lower() in COMMERCIAL:
+        return (commercial.lower(),)
+    raise ValueError(
+        f"commercial is True, False, or one of {', '.join(COMMERCIAL)}, not {commercial!r}."
+    )
+
+
+def _languages() -> set[str]:
+    """Those that have a name: "many" says that there are more, not which."""
+    return {name for row in models() for name in row.languages or ()} - {"many"}
+
+
+def _find(what: str, value: Any, known: Iterable[str | None]) -> str | None:
+    """The known value as it is written there; None for None."""
+    if value is None:
+        return None
+    names = {name.lower(): name for name in known if name is not None}
+    if not isinstance(value, str) or value.lower() not in names:
+        raise ValueError(unknown(what, value, names.values()))
+    return names[value.lower()]
 
 
 def _number(value: Any) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vlm_helpers.prompts._conversation import checked
+from vlm_helpers.prompts._conversation import check_marks, checked
 from vlm_helpers.prompts._families import Family, all_families, find
 
 __all__ = ["Family", "families", "get", "pieces", "render", "template"]
@@ -54,18 +54,21 @@ def render(
 
     `messages`: the standard form, `{"role": …, "content": text or parts}` with parts
     `{"type": "text", "text": …}` and `{"type": "image"}`; they are not changed. `images`: pictures
-    for the image parts that carry none; only their number counts. `add_generation_prompt`: end
-    where the answer begins.
+    for the image parts that carry none; their number counts, and paths where a family writes them.
+    `add_generation_prompt`: end where the answer begins.
 
-    Text of the conversation never becomes a special token: what the family reads as one is
-    refused. Plain words such as "USER:" are no special tokens, and go through.
+    Text of the conversation never becomes a turn, a picture or an end: what the family reads as
+    such a mark (`Family.special`) is refused, also where the template would put it together from
+    pieces. Plain words such as "USER:" are no special tokens, and go through; so do, on purpose,
+    the tokens by which places and tasks are written in texts (`<box>`, `<loc0123>`, `<OD>`).
 
     Raises:
         ValueError: an unknown family; or a conversation that it cannot take, with the number of
             the message at fault.
         TypeError: `messages` is no list of dicts.
     """
-    return _rendered(checked(messages, find(family), images), find(family), add_generation_prompt)
+    facts = find(family)
+    return _whole(checked(messages, facts, images), facts, add_generation_prompt)
 
 
 def pieces(
@@ -81,13 +84,21 @@ def pieces(
     """
     facts = find(family)
     clean = checked(messages, facts)
-    whole = _rendered(clean, facts, add_generation_prompt)
+    whole = _whole(clean, facts, add_generation_prompt)
     for strip in (False, True):  # some formats strip the text of a message
         marked = _rendered(_marked(clean, strip), facts, add_generation_prompt)
         found = list(_split(marked, facts))
         if "".join(text for _, text in found) == whole:
             return found
     return list(_split(whole, facts))
+
+
+def _whole(messages: list[dict], family: Family, add_generation_prompt: bool) -> str:
+    def prompt(messages: list[dict]) -> str:
+        return _rendered(messages, family, add_generation_prompt)
+
+    check_marks(messages, family, prompt)
+    return prompt(messages)
 
 
 def _rendered(messages: list[dict], family: Family, add_generation_prompt: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ def checked(messages: Any, family: Family, images: Any = None) -> list[dict[str,
     clean = [_message(place(i), message, family) for i, message in enumerate(messages)]
     _check_order(clean, family)
     _check_pictures(clean, family, images)
-    return clean
+    return _filled(clean, images)
 
 
 def place(index: int) -> str:
@@ -54,15 +55,70 @@ def _message(where: str, message: Any, family: Family) -> dict[str, Any]:
     addresses = [part["image"] for part in parts if isinstance(part.get("image"), str)]
     for written in (text, *(addresses if family.name.startswith("qwen-vl") else ())):
         if found := [token for token in family.special if token in written]:
-            longest = max(found, key=len)
-            raise ValueError(
-                f"The text of {where} contains {longest!r}, which {family.name} reads as more than "
-                "text: take it out or write it otherwise. Pictures are parts of their own, and "
-                "the template writes the other marks."
-            )
+            raise ValueError(_reserved(where, max(found, key=len), family))
     if role == "system":  # some templates look at its first part only
         parts = [{"type": "text", "text": text}]
     return {"role": role, "content": parts}
+
+
+def check_marks(messages: list[dict[str, Any]], family: Family, render: Any) -> None:
+    """No special string that the template did not write, not even one put together by it.
+
+    A template strips texts and joins them, and so can make one of two harmless halves. `render`
+    gives the prompt of messages; with the texts of some replaced by a neutral one, it gives what
+    the template itself writes.
+    """
+
+    def counts(known: int) -> dict[str, int]:
+        """Of each special string in the prompt, with the texts of the first `known` messages."""
+        prompt = render([m if i < known else _neutral(m) for i, m in enumerate(messages)])
+        return {token: prompt.count(token) for token in family.special}
+
+    template = counts(0)
+    if counts(len(messages)) == template:
+        return
+    for known in range(1, len(messages) + 1):
+        more = [token for token, n in counts(known).items() if n != template[token]]
+        if more:
+            raise ValueError(_reserved(place(known - 1), max(more, key=len), family))
+
+
+def _neutral(message: dict[str, Any]) -> dict[str, Any]:
+    parts = [
+        p if p["type"] == "image" else {"type": "text", "text": "x"} for p in message["content"]
+    ]
+    return {**message, "content": parts}
+
+
+def _reserved(where: str, token: str, family: Family) -> str:
+    return (
+        f"The text of {where} contains {token!r}, which {family.name} reads as more than text: "
+        "take it out or write it otherwise. Pictures are parts of their own, and the template "
+        "writes the other marks."
+    )
+
+
+def _filled(messages: list[dict[str, Any]], images: Any) -> list[dict[str, Any]]:
+    """Paths and addresses in `images` put where they belong, for templates that write them."""
+    given = [images] if isinstance(images, (str, os.PathLike)) else images
+    if not isinstance(given, Sequence):
+        return messages
+    left = iter(given)
+    return [
+        {
+            **m,
+            "content": [
+                _with_address(part, next(left)) if part == {"type": "image"} else part
+                for part in m["content"]
+            ],
+        }
+        for m in messages
+    ]
+
+
+def _with_address(part: dict[str, Any], picture: Any) -> dict[str, Any]:
+    address = isinstance(picture, (str, os.PathLike))
+    return {**part, "image": os.fspath(picture)} if address else part
 
 
 def _part(where: str, part: Any) -> dict[str, Any]:
@@ -70,13 +126,19 @@ def _part(where: str, part: Any) -> dict[str, Any]:
     given = {k: v for k, v in part.items() if v is not None} if isinstance(part, dict) else {}
     kind = given.get("type")
     if kind == "text":
-        if not isinstance(given.get("text"), str) or not given["text"].strip():
+        if not isinstance(given.get("text", ""), str):
+            raise ValueError(
+                f"A text in {where} is of type {type(given['text']).__name__}: write it in quotes."
+            )
+        if not given.get("text", "").strip():
             raise ValueError(f"A text in {where} is empty: fill it in, or leave the part out.")
         return {"type": "text", "text": given["text"]}
     if kind in ("image", "image_url"):
         picture = next((given[key] for key in _ADDRESSES if key in given), None)
         if isinstance(picture, dict):  # {"image_url": {"url": …}}
             picture = picture.get("url")
+        if isinstance(picture, os.PathLike):
+            picture = os.fspath(picture)
         return {"type": "image"} if picture is None else {"type": "image", "image": picture}
     what = f"of type {kind!r}" if kind else f"{part!r}"
     raise ValueError(

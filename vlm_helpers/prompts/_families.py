@@ -33,7 +33,8 @@ class Family:
             "one" (a question and its answer) or "prompt" (a question only).
         pictures: the most pictures that a conversation may have; None for any number.
         special: strings that a message must not contain, for the tokenizer, or the code that reads
-            the prompt, takes them for more than text.
+            the prompt, takes them for a turn, a picture or an end. Tokens for places and tasks,
+            which people write on purpose, are not among them.
         source: the address of the published code or template.
         notes: what else is good to know.
     """
@@ -54,6 +55,7 @@ class Family:
 
 
 _LLAMA = ("<s>", "</s>", "<unk>", "<pad>")
+_YI_TOKENS = ("<|startoftext|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>")
 _INST = ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>")
 _CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 _QWEN = _CHATML + tuple(
@@ -172,9 +174,10 @@ def _llava() -> tuple[Family, ...]:
             "llava-1.6-34b",
             "LLaVA-1.6 on Nous Hermes 2 Yi 34B (chatml_direct)",
             _LLAVA_CODE,
+            bos="<|startoftext|>",
             eos="<|im_end|>",
             system="Answer the questions.",
-            special=("<image>", *_CHATML, *_LLAMA),
+            special=("<image>", *_YI_TOKENS, *_LLAMA),
             notes="ChatML, but without line breaks between the messages.",
         ),
     )
@@ -201,7 +204,9 @@ def _article() -> tuple[Family, ...]:
         "notes": "A base model: write the beginning of its sentence, such as 'An image of'. "
         "Kosmos2Processor writes <s> and the picture before the prompt.",
     }
-    qwen = {"image": "<img>", "bos": "", "special": (*_CHATML, "<img>", "</img>", "<imgpad>")}
+    extras = tuple(f"<|extra_{i}|>" for i in range(205))
+    images = ("<img>", "</img>", "<imgpad>")
+    qwen = {"image": "<img>", "bos": "", "special": (*_CHATML, *images, *extras)}
     return (
         _family(
             "deepseek-vl-base",
@@ -219,7 +224,8 @@ def _article() -> tuple[Family, ...]:
             deepseek,
             eos=_DEEPSEEK[1],
             special=("<image_placeholder>", *_DEEPSEEK),
-            notes="VLChatProcessor sets a system text on top: 'You are a helpful language and "
+            notes="Rendered as get_prompt of conversation.py does; VLChatProcessor also strips the "
+            "end of the prompt. It sets a system text on top: 'You are a helpful language and "
             "vision assistant. You are able to understand the visual content that the user "
             "provides, and assist the user with a variety of tasks using natural language.' Give "
             "it as a system message to have it here.",
@@ -237,11 +243,13 @@ def _article() -> tuple[Family, ...]:
             "yi-vl",
             "Yi-VL 6B and 34B (mm_default)",
             _GITHUB + "01-ai/Yi/blob/main/VL/llava/conversation.py",
+            bos="<|startoftext|>",
             eos="###",
             image="<image_placeholder>",
             system=_YI,
-            special=("<image_placeholder>", "### Human:", "### Assistant:", *_LLAMA),
-            notes="'###' is text, not a token; the code stops an answer there.",
+            special=("<image_placeholder>", "###", *_YI_TOKENS, *_LLAMA),
+            notes="'###' is text, not a token; the code stops an answer there, so it is refused "
+            "in texts.",
         ),
         _family(
             "cogvlm-base",
@@ -315,6 +323,7 @@ def _successors() -> tuple[Family, ...]:
     qwen = {"bos": "", "eos": "<|im_end|>", "image": "<|image_pad|>", "special": _QWEN}
     utterance = {"eos": "<end_of_utterance>"}
     marks = ("<image>", "<end_of_utterance>", "<fake_token_around_image>", "<global-img>")
+    marks += tuple(f"<row_{y}_col_{x}>" for y in range(1, 7) for x in range(1, 7))
     return (
         _family(
             "qwen2-vl",
@@ -436,6 +445,8 @@ def find(name: str) -> Family:
     families = all_families()
     if isinstance(name, str) and name in families:
         return families[name]
-    near = difflib.get_close_matches(str(name).lower(), families, n=3, cutoff=0.4)
-    meant = f"did you mean {' or '.join(map(repr, near))}?" if near else "see prompts.families()."
-    raise ValueError(f"There is no prompt family {name!r}; {meant}")
+    near = difflib.get_close_matches(str(name).lower(), families, n=3, cutoff=0)
+    close = difflib.get_close_matches(str(name).lower(), near, n=3, cutoff=0.4) or near
+    raise ValueError(
+        f"There is no prompt family {name!r}; did you mean {' or '.join(map(repr, close))}?"
+    )
