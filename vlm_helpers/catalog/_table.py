@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "?"
 COMMERCIAL = ("yes", "conditions", "no")
-# An article rounds: "7B" for 7.3 is no other figure.
+# An article rounds: "7B" for 7.6 is no other figure, nor is "~2B" for 1.66.
 TOLERANCE = 0.1
 
 
@@ -113,7 +113,8 @@ def _compared(row: Model) -> Iterable[tuple[str, str, str]]:
         return
     if row.parameters is not None:
         size = float(said.parameters.strip("~B"))
-        if abs(row.parameters - size) > TOLERANCE * row.parameters:
+        rounded = round(row.parameters) == size
+        if not rounded and abs(row.parameters - size) > TOLERANCE * row.parameters:
             yield "parameters", said.parameters, f"{row.parameters:g}B"
     if row.resolution is not None and said.resolution != f"{row.resolution[0]}x{row.resolution[1]}":
         yield "resolution", said.resolution, f"{row.resolution[0]}x{row.resolution[1]}"
