@@ -33,7 +33,7 @@ def refused(kind, says, *args, **options):
     options.setdefault("device", "cpu")
     with pytest.raises(kind, match=says) as error:
         load(*args, **options)
-    assert "\n" not in str(error.value) and str(error.value).rstrip()[-1] in ".…)"
+    assert "\n" not in str(error.value) and str(error.value).rstrip()[-1] in ".…)?"
 
 
 # ── what is loaded ───────────────────────────────────────────────────────────────────────────────
@@ -154,6 +154,8 @@ def test_arguments_that_cannot_be(original):
     refused(ValueError, "revision='main' names a version", original, revision="main")
     refused(TypeError, "not int", 7)
     refused(TypeError, r"VLM\(model, processor\)", torch.nn.Linear(1, 1))
+    refused(TypeError, "adapter must be a name or a folder, not int", original, adapter=5)
+    refused(ValueError, "adapter is an empty text", original, adapter="")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has an NVIDIA GPU")
@@ -218,11 +220,26 @@ def test_bitsandbytes_is_named_when_it_is_missing(monkeypatch):
 
 def test_names_that_lead_nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("./nowhere", "/no/such/folder", "a b", "a/b/c", "~/nowhere", "", Path("x/y")):
-        if name:
-            refused(FileNotFoundError, "There is no folder", name)
+    for name in ("./nowhere", "/no/such/folder", "a b", "a/b/c", "~/nowhere", Path("x/y")):
+        refused(FileNotFoundError, "There is no folder", name)
+    for name in ("", " "):
+        refused(ValueError, "model is an empty text", name)
     (tmp_path / "model.safetensors").write_bytes(b"")
     refused(ValueError, "is a file: give the folder", "./model.safetensors")
+
+
+def test_misspelt_names_of_the_embedded_models(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, meant in (
+        ("pocket-lava", "pocket-llava"),
+        ("POCKET-LLAVA", "pocket-llava"),
+        ("pocket_llava_base", "pocket-llava-base"),
+    ):
+        refused(FileNotFoundError, f"'{name}': did you mean '{meant}'", name)
+    (tmp_path / "pocket-lava").mkdir()  # a folder of that name is meant
+    refused(FileNotFoundError, "pocket-lava has no config.json", "pocket-lava")
+    monkeypatch.setattr(_checkpoints.hub, "fetch_config", lambda *_: (tmp_path, "0" * 40))
+    assert _checkpoints.find("ann/pocket-llava").name == "ann/pocket-llava"
 
 
 def test_text_only_and_other_models(tmp_path):
@@ -254,9 +271,8 @@ def test_missing_processor_files(folder):
     (folder / "processor_config.json").rename(folder / "elsewhere")
     refused(FileNotFoundError, "processor_config.json .*prepare pictures.*save_pretrained", folder)
     (folder / "elsewhere").rename(folder / "processor_config.json")
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / name).unlink()
-    refused(FileNotFoundError, "tokenizer.json .*text into tokens", folder)
+    (folder / "tokenizer.json").unlink()  # what is left, tokenizer_config.json, has no vocabulary
+    refused(FileNotFoundError, "has no tokenizer.json .*text into tokens", folder)
 
 
 def test_damaged_processor_files(folder):
@@ -268,7 +284,7 @@ def test_damaged_processor_files(folder):
 
 def test_weights_that_are_not_safetensors(folder):
     (folder / "model.safetensors").unlink()
-    refused(OSError, "no weights as safetensors, and", folder)
+    refused(FileNotFoundError, "has no weights: model.safetensors is missing", folder)
     torch.save({}, folder / "pytorch_model.bin")
     refused(OSError, "only as pytorch_model.bin.*can run code", folder)
 
@@ -300,6 +316,51 @@ def test_damaged_headers(folder, header):
     refused(OSError, r"model\.safetensors is damaged: its header", folder)
 
 
+def rewrite_header(file, change):
+    """Give the first tensor of a safetensors file other facts than its data has."""
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    change(header[next(name for name in header if name != "__metadata__")])
+    new = json.dumps(header).encode()
+    file.write_bytes(len(new).to_bytes(8, "little") + new + data[8 + length :])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts: facts["shape"].append(2),
+        lambda facts: facts.update(shape=[-1]),
+        lambda facts: facts.update(data_offsets=[facts["data_offsets"][0] + 2] * 2),
+        lambda facts: facts.update(dtype="F999"),
+        lambda facts: facts.update(dtype="F64"),
+    ],
+    ids=["shape", "negative", "offset", "unknown type", "other type"],
+)
+def test_headers_that_contradict_themselves(folder, change):
+    file = folder / "model.safetensors"
+    rewrite_header(file, change)
+    refused(OSError, re.escape(str(file)) + " is damaged: .* Delete it and get it again", folder)
+
+
+def test_weights_that_are_too_long(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes() + b"xx")
+    refused(OSError, re.escape(str(file)) + " is damaged: it holds 2 bytes more than", folder)
+
+
+def test_a_header_is_checked_without_reading_the_data(tmp_path):
+    size = 4 * 2**30
+    header = json.dumps({"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    file = tmp_path / "sparse.safetensors"
+    with file.open("wb") as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.truncate(8 + len(header) + size)
+    started = time.perf_counter()
+    assert _checkpoints.read_header(file) == [_memory.Tensor("a", "U8", (size,))]
+    assert time.perf_counter() - started < 0.5
+
+
 def test_a_pointer_instead_of_weights(folder):
     (folder / "model.safetensors").write_text(
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
@@ -328,6 +389,30 @@ def test_weights_that_do_not_fit_the_configuration(folder):
     refused(OSError, "1 tensors are of another shape, the first is .*q_proj", folder)
 
 
+def test_weights_that_the_configuration_has_no_place_for(folder):
+    file = folder / "config.json"
+    whole = file.read_text()
+    config = json.loads(whole)
+    config["text_config"]["num_hidden_layers"] = 1
+    file.write_text(json.dumps(config))
+    refused(
+        OSError,
+        r"9 tensors have no place in the model, all in model\.language_model\.layers\.1\.\*, the "
+        r"first is .*\.layers\.1\.input_layernorm\.weight\. .*fewer layers.*saved",
+        folder,
+    )
+    file.write_text(whole)
+    weights = folder / "model.safetensors"
+    tensors = load_file(weights)
+    save_file({**tensors, "more": torch.zeros(1)}, weights, metadata={"format": "pt"})
+    with pytest.warns(UserWarning, match="1 tensors have no place .* more, and were left out"):
+        assert load(folder, device="cpu")
+    # of a kind that older versions stored, and transformers knows to be harmless
+    old = {"language_model.model.rotary_emb.inv_freq": torch.zeros(8)}
+    save_file({**tensors, **old}, weights, metadata={"format": "pt"})
+    assert load(folder, device="cpu")
+
+
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -336,9 +421,14 @@ def test_the_formula():
         assert estimate_memory(7e9, dtype) == pytest.approx(7e9 * size / 2**30 * 1.1 + 0.25)
     whole, eight, four = (estimate_memory(7e9, "bf16", q) for q in (None, "8bit", "4bit"))
     assert whole > eight > four > 3.5
-    for wrong in (0, -1, True, float("nan")):
+    for wrong in (0, -1, True, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="must be positive"):
             estimate_memory(wrong)
+    for wrong in (None, [7e9], 1j):
+        with pytest.raises(TypeError, match="a number of parameters, such as 7e9, or the name"):
+            estimate_memory(wrong)
+    with pytest.raises(ValueError, match="empty text"):
+        estimate_memory("")
     with pytest.raises(ValueError, match="dtype"):
         estimate_memory(7e9, "int3")
     with pytest.raises(ValueError, match="quantization"):
@@ -496,6 +586,8 @@ def test_damaged_adapters(original, adapter, tmp_path):
     weights = folder / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     refused(OSError, re.escape(str(weights)) + " is truncated", original, adapter=folder)
+    weights.write_bytes((adapter[0] / weights.name).read_bytes() + b"1234")
+    refused(OSError, re.escape(str(weights)) + " is damaged: it holds 4", original, adapter=folder)
     weights.unlink()
     torch.save({}, folder / "adapter_model.bin")
     refused(FileNotFoundError, "no adapter_model.safetensors", original, adapter=folder)

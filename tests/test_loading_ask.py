@@ -1,15 +1,18 @@
 """Asking: one and many questions, conversations, streams, on tiny models of four real classes."""
 
 import gc
+import io
 import logging
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image
-from transformers import LogitsProcessor, StoppingCriteria
+from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
 
 from tests import tiny
 from vlm_helpers.loading import VLM, _vlm, load
@@ -147,6 +150,40 @@ def test_pictures_of_every_kind(vlm, tmp_path):
     assert len(set(vlm.ask(sources, ["What?"] * 4, max_new_tokens=8))) == 1
 
 
+def test_rows_as_pandas_reads_them(vlm):
+    """A row of a Parquet file of the course, arrays and all, and the same row by hand."""
+    file = Path(__file__).parents[1] / "data" / "pocket-instruct" / "test.parquet"
+    row = pandas.read_parquet(file).iloc[0]
+    image = Image.open(io.BytesIO(row["images"][0]["bytes"]))
+    text = row["messages"][0]["content"][1]["text"]
+    expected = vlm.ask(image, text, max_new_tokens=8)
+    assert vlm.ask(picture(0), text, max_new_tokens=8) != expected  # else it would say nothing
+    assert vlm.ask(row["images"], text, max_new_tokens=8) == expected
+    assert vlm.ask(row["images"][0], text, max_new_tokens=8) == expected
+    assert vlm.ask([row["images"]], [text], max_new_tokens=8) == [expected]
+    images = np.array([row["images"][0]] * 2, dtype=object)
+    assert vlm.ask(images, [text] * 2, max_new_tokens=8) == [expected] * 2
+    asked = {"messages": row["messages"][:1], "images": row["images"]}
+    assert vlm.chat(**asked, max_new_tokens=8) == expected
+    assert "".join(vlm.stream(**asked, max_new_tokens=8)) == expected
+    part = {"type": "image", "image": row["images"][0]}
+    messages = [{"role": "user", "content": [part, {"type": "text", "text": text}]}]
+    assert vlm.chat(messages, max_new_tokens=8) == expected
+
+
+def test_damaged_rows_get_the_same_sentences(vlm):
+    file = io.BytesIO()
+    Image.effect_noise((60, 60), 90).save(file, "png")
+    row = {"bytes": file.getvalue()[:900], "path": None}
+    for call in (
+        lambda: vlm.ask(row, "What?"),
+        lambda: vlm.chat([user("What?", row)]),
+        lambda: vlm.stream([user("What?", row)]),
+    ):
+        with pytest.raises(ValueError, match="The picture in bytes .*truncated"):
+            call()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 3), (3, 1), (2, 200), (500, 300)])
 def test_odd_sizes(models, size):
     for family in ("llava", "llava_next"):
@@ -267,6 +304,27 @@ def test_bad_questions(vlm, images, question, kind, says):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("number", ["5", 0, -1, 2.5, True, [5]])
+def test_bad_numbers_of_tokens(vlm, number):
+    for call in (vlm.ask, lambda _, text, **options: vlm.stream([user(text)], **options)):
+        with pytest.raises(ValueError, match="max_new_tokens must be a whole number from 1 up"):
+            call(None, "What?", max_new_tokens=number)
+
+
+def test_options_of_sampling_need_sampling(vlm):
+    for option in ({"temperature": 0.5}, {"top_p": 0.9}, {"top_k": 5}, {"min_p": 0.1}):
+        (name,) = option
+        with pytest.raises(ValueError, match=f"^{name}=.* is greedy: add do_sample=True"):
+            vlm.ask(None, "What?", **option)
+        with pytest.raises(ValueError, match=f"^{name}=.* is greedy"):
+            vlm.stream([user("What?")], **option)
+        for sample in (True, False):
+            assert vlm.ask(None, "?", do_sample=sample, max_new_tokens=np.int64(2), **option)
+    assert vlm.ask(None, "?", temperature=None, max_new_tokens=2)
+    own = GenerationConfig(do_sample=True, max_new_tokens=2, pad_token_id=0)
+    assert isinstance(vlm.ask(None, "?", generation_config=own, temperature=0.5), str)
+
+
 def test_bad_batch_sizes(vlm):
     for size in (0, -1, 1.5, None):
         with pytest.raises(ValueError, match="batch_size"):
@@ -352,6 +410,8 @@ def test_chat_reads_every_turn_and_changes_none(vlm):
         ([{"role": "user", "content": [{"type": "image"}]}], None, "place for a picture"),
         ([{"role": "user", "content": "Hello"}], [picture(0)], "1 pictures .* places for 0"),
         ([user("Hello"), {"role": "assistant", "content": "Hi"}], None, "last message"),
+        ([{"role": "wizard", "content": "Hi"}], None, "role 'wizard': there are system, user, ass"),
+        ([{"role": "User", "content": "Hi"}], None, "Message 0 has the role 'User'"),
     ],
 )
 def test_bad_conversations(vlm, messages, images, says):

@@ -316,6 +316,39 @@ def test_stored_pictures_are_light_and_look_the_same():
     assert notebooks.lighter(after) == after
 
 
+def as_png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(np.uint8(pixels)).save(file, "png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def pixels_of(encoded):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"), dtype=int)
+
+
+def test_stored_gradients_stay_smooth():
+    """In 256 colours fog gets hard edges, and shows shapes that are not there."""
+    colors = np.random.default_rng(0).integers(0, 256, (5, 5, 3))
+    fog = np.asarray(Image.fromarray(np.uint8(colors)).resize((192, 192)))
+    beside = np.full((192, 600, 3), 255)  # in a figure it is one panel of several
+    beside[:, :192] = fog
+    for drawn in (fog, beside):
+        before = as_png(drawn)
+        after = notebooks.lighter(before)
+        assert np.array_equal(pixels_of(after), drawn)
+        assert len(after) <= len(before)
+        assert notebooks.lighter(after) == after
+
+
+def test_stored_flat_figures_have_a_palette():
+    flat = np.full((300, 400, 3), 255)
+    for i in range(40):
+        flat[20:280, 10 * i : 10 * i + 6] = (6 * i, 200 - 3 * i, 90)
+    after = notebooks.lighter(as_png(flat))
+    assert Image.open(io.BytesIO(base64.b64decode(after))).mode == "P"
+    assert np.array_equal(pixels_of(after), flat)
+
+
 def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, capsys):
     path = tmp_path / "00_x.ipynb"
     nbformat.write(small_notebook("x = 1", "1 / 0"), path)

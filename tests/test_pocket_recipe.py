@@ -1,7 +1,9 @@
 """The recipe of pocket-llava: packing changes nothing, training resumes, figures are right."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,3 +264,11 @@ def test_true_places_score_best_and_no_place_scores_nothing(skill):
 
 def test_scores_can_be_written_as_json():
     json.dumps(evaluate.score("count", evaluate.collect("count", 2, "test", 0), ["1", "2"]))
+
+
+def test_notebook_06_has_the_lengths_of_the_stages():
+    """The log is thinned out, so the notebook names them; the stages here have the last word."""
+    notebook = json.loads((Path(__file__).parents[1] / "notebooks/06_training.ipynb").read_text())
+    source = "".join("".join(cell["source"]) for cell in notebook["cells"])
+    found = dict(re.findall(r'"(\w+)": (\d+)[,}]', re.search(r"lengths = {.*}", source).group()))
+    assert found == {s.name: str(s.steps) for s in STAGES if s.name in found} and len(found) == 4

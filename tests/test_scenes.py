@@ -256,7 +256,21 @@ def test_questions_differ_within_a_skill_and_follow_their_seed():
     assert asked != scene.questions(["count"], per_skill=5, seed=1)
 
 
+def test_no_skills_no_questions():
+    scene = scenes.sample(4, "test")
+    assert scene.questions([]) == scene.questions(()) == []
+    assert {q.skill for q in scene.questions()} == {q.skill for q in scene.questions(None)} != set()
+
+
+def test_the_smallest_picture_has_room_for_any_sign():
+    for sign in ("1", "900", "tickets"):
+        for supersample in (1, 2):
+            image = scenes.sample(3, sign=sign).render(16, supersample)
+            assert image.size == (16, 16)
+
+
 def test_a_scene_can_be_ordered():
+    assert len(scenes.sample(2, n_objects=np.int64(5)).objects) == 5
     scene = scenes.sample(2, n_objects=5, sign="stop", shapes=("moon", "heart"))
     assert len(scene.objects) == 5 and scene.sign.text == "stop"
     assert {o.shape for o in scene.objects} <= {"moon", "heart"}
@@ -271,6 +285,13 @@ def test_a_scene_can_be_ordered():
         (lambda: scenes.sample(1, "tset"), ValueError, "no split 'tset'.*train"),
         (lambda: scenes.sample(1, n_objects=0), ValueError, "1 to 6"),
         (lambda: scenes.sample(1, n_objects=7), ValueError, "1 to 6"),
+        (lambda: scenes.sample(1, n_objects=True), ValueError, "whole number from 1 to 6.*True"),
+        (lambda: scenes.sample(1, n_objects=2.0), ValueError, "whole number from 1 to 6.*2.0"),
+        (lambda: scenes.sample(1).render(0), ValueError, "^size .* from 16 up, not 0"),
+        (lambda: scenes.sample(1).render(1), ValueError, "^size .* from 16 up, not 1"),
+        (lambda: scenes.sample(1).render(64.0), ValueError, "^size must be a whole number"),
+        (lambda: scenes.sample(1).render(64, 0), ValueError, "^supersample .* from 1 up, not 0"),
+        (lambda: scenes.sample(1).messages(skills=[]), ValueError, r"of the skills \[\]"),
         (lambda: scenes.sample(1, shapes=("blob",)), ValueError, "no shape 'blob'.*circle"),
         (
             lambda: scenes.sample(1, sign="a very long sign"),

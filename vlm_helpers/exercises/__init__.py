@@ -32,7 +32,7 @@ def check(name: str, answer: Any) -> Result:
     its `message` says what is wrong. A wrong answer never raises.
 
     Raises:
-        ValueError: no exercise has that name; the message names the nearest.
+        ValueError: no exercise has that name; the message names the nearest, or all.
     """
     return judge(find(name), answer)
 
@@ -68,15 +68,17 @@ def find(name: str) -> Exercise:
     """The exercise called `name`: its title, difficulty, minutes, hints and solution.
 
     Raises:
-        ValueError: no exercise has that name; the message names the nearest.
+        ValueError: no exercise has that name; the message names the nearest, or all.
     """
     module = str(name).partition(".")[0]
     for exercise in _load(module) if module in MODULES else ():
         if exercise.name == name:
             return exercise
-    near = difflib.get_close_matches(str(name), names(), n=2, cutoff=0.3) or names()
-    meant = " or ".join(map(repr, near))
-    raise ValueError(f"There is no exercise {name!r}; did you mean {meant}?")
+    near = difflib.get_close_matches(str(name), names(), n=2, cutoff=0.6)
+    if near:
+        meant = " or ".join(map(repr, near))
+        raise ValueError(f"There is no exercise {name!r}; did you mean {meant}?")
+    raise ValueError(f"There is no exercise {name!r}; there are {', '.join(names())}.")
 
 
 def _load(module: str) -> tuple[Exercise, ...]:

@@ -246,6 +246,11 @@ def _explain(got: list[int], case: Case, model, decode, alike) -> None:
                 f"The first {len(want)} ids are right, but your loop goes on after the end-of-"
                 f"sequence id {want[-1]} (`model.generation_config.eos_token_id`): stop there."
             )
+        if len(got) > limit + 1:
+            raise Wrong(
+                f"Your loop ignores `max_new_tokens`: with {limit} it gives {len(got)} new ids. "
+                "Stop once there are that many."
+            )
         raise Wrong(f"With max_new_tokens={limit} your loop gives {len(got)} new ids: off by one?")
     if want[: len(got)] == got:
         if ends and len(got) == len(want) - 1:
@@ -280,17 +285,17 @@ def _least(logits):
     return logits[0, -1].argmin().item()
 
 
-def _naive(choose, *, look="always", remember="all"):
+def _naive(choose, *, look="always", remember="all", mask=False):
     """A loop without a cache, with faults to order.
 
     `look` says when it passes the picture: always, once (at the first step) or never. `remember`
     says what it passes after the first step: all, new (the newest token alone) or prompt (the
-    prompt again, without what it generated).
+    prompt again, without what it generated). `mask` passes the prompt's attention mask throughout.
     """
 
     def loop(model, inputs, max_new_tokens):
         ids, new_ids = inputs.pop("input_ids"), []
-        picture = {k: v for k, v in inputs.items() if k != "attention_mask"}
+        picture = {k: v for k, v in inputs.items() if k != "attention_mask" or mask}
         prompt = ids
         for step in range(max_new_tokens):
             sees = look == "always" or (look == "once" and step == 0)
@@ -331,6 +336,11 @@ _IMITATIONS = (
         "After the first step your model sees the newest token alone. Pass "
         "`past_key_values=output.past_key_values` of the step before with it, or pass the whole "
         "text every time.",
+    ),
+    (
+        _naive(_last, mask=True),
+        "Your `attention_mask` still has the prompt's length: what it does not cover is hidden, so "
+        "the model does not see its own new ids. Append a 1 to it with each id, or leave it out.",
     ),
     (
         _naive(_last, look="never"),

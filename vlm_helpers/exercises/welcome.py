@@ -43,6 +43,7 @@ _SIZES = {
     "small": {"small", "smaller", "smallest", "little", "tiny"},
     "large": {"large", "larger", "largest", "big", "bigger", "biggest"},
 }
+_NEGATIONS = {"not", "isn", "isnt", "aren", "no", "never", "neither", "except", "without"}
 
 
 def examine_question(answer, bench: Bench) -> None:
@@ -84,7 +85,13 @@ def examine_question(answer, bench: Bench) -> None:
             f"That can still mean two things: there is a {stars[0].size} {SHAPE} and a "
             f"{stars[1].size} one, and the model picks one for you. Say which."
         )
-    if words & _SIZES[other.size] and not words & _SIZES[meant.size]:
+    if re.search(rf"\b({'|'.join(_SIZES[MEANT])}) {SHAPE}s\b", answer.lower()):
+        raise Wrong(
+            f"Your question speaks of several {MEANT} {SHAPE}s, and there is one: write "
+            f"`{SHAPE}`, without the s."
+        )
+    names_other = words & _SIZES[other.size] and not words & _NEGATIONS
+    if names_other and not words & _SIZES[meant.size]:
         raise Wrong(f"That is the other {SHAPE}: we mean the {MEANT} one.")
     said = bench.ask(answer)
     if said.strip(" .").lower() != meant.color:

@@ -27,7 +27,7 @@ def curves(
     `steps`: where the axis of steps ends; by default with the last point. `done`: draw a bar that
     says how many of `steps` are done.
 
-    A panel whose label begins with "share" or "accuracy" goes from 0 to 1, others start at 0.
+    A panel whose label begins with "share", "accuracy" or "F1" goes from 0 to 1, others start at 0.
 
     Raises `ValueError` where there is no panel, and for levels of a panel that is not there.
     """
@@ -49,7 +49,7 @@ def curves(
             for name, points in series.items():
                 _draw(ax, name, points, paint[name])
             ax.set(xlabel="step", ylabel=label, xlim=(0, steps))
-            if label.startswith(("share", "accuracy")):
+            if label.startswith(("share", "accuracy", "F1")):
                 ax.set_ylim(-0.02, 1.02)
             else:
                 ax.set_ylim(bottom=0)

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
+import numbers
 import os
 import re
 import threading
@@ -66,9 +68,11 @@ def load(
     is checked, and the memory they need is compared with what is free.
 
     Raises `FileNotFoundError` (no such folder, model, revision or file), `PermissionError` (gated),
-    `ConnectionError` (not cached, and no network), `OSError` (damaged or cut short),
-    `ValueError` (not a vision language model, or arguments that cannot be met here),
-    `ImportError` (a library is missing) and `MemoryError` (it will not fit): each one sentence.
+    `ConnectionError` (not cached, and no network), `OSError` (damaged, cut short, or weights that
+    the configuration does not fit: too few, of other shapes, of more layers), `ValueError` (not a
+    vision language model, or arguments that cannot be met here), `TypeError` (no name and no
+    folder), `ImportError` (a library is missing) and `MemoryError` (it will not fit): each one
+    sentence. Weights that the model has no place for otherwise are left out, with a warning.
     """
     if trust_remote_code and not is_commit(revision):
         raise ValueError(
@@ -82,6 +86,8 @@ def load(
             f"model must be a name or a folder, not {type(model).__name__}: for a model that is "
             "loaded already there is VLM(model, processor)."
         )
+    if adapter is not None:
+        checkpoints.check_name(adapter, "adapter")
     device = pick_device(device)
     dtype = pick_dtype(dtype, device, quantization)
     check_quantization(quantization, device)
@@ -129,6 +135,9 @@ def estimate_memory(
     2 in float16 and bfloat16. "8bit" takes 1 byte and "4bit" 0.53 for a parameter of the matrices
     that are quantised, 2 for the rest: embeddings and the output layer, or a tenth of all where
     only the number of parameters is given.
+
+    Raises `ValueError` and `TypeError` for arguments that cannot be, and what `load` raises for
+    a model that cannot be found or read.
     """
     dtype = DTYPES.get(str(dtype).removeprefix("torch."))
     if dtype is None:
@@ -140,7 +149,12 @@ def estimate_memory(
             found = checkpoints.find(model_or_params)
             tensors = checkpoints.read_tensors(found)
         return memory.with_allowance(memory.weight_bytes(tensors, dtype, quantization))
-    if isinstance(model_or_params, bool) or not model_or_params > 0:
+    if not isinstance(model_or_params, numbers.Real):
+        raise TypeError(
+            "estimate_memory takes a number of parameters, such as 7e9, or the name or folder of a "
+            f"model, not {model_or_params!r}."
+        )
+    if isinstance(model_or_params, bool) or not 0 < model_or_params < math.inf:
         raise ValueError(f"The number of parameters must be positive, not {model_or_params!r}.")
     return memory.with_allowance(memory.bytes_for(model_or_params, dtype, quantization))
 
@@ -319,10 +333,34 @@ def _network(
                 f"The weights of {found.name} do not fit its config.json: {len(names)} tensors are "
                 f"{what}, the first is {min(names)}."
             )
+    # Those that transformers knows to be harmless it has taken out of the report already.
+    if extra := sorted(report["unexpected_keys"]):
+        told = _too_many(found, extra)
+        # A layer more than the model has is a model cut short; what it never had may be anything.
+        if {_pattern(name) for name in extra} & {_pattern(name) for name in network.state_dict()}:
+            raise OSError(
+                f"{told}. The config.json is probably that of a smaller model, with fewer layers, "
+                "or was edited: take the one saved with the weights."
+            )
+        warnings.warn(f"{told}, and were left out.", stacklevel=3)
     if found.commit:
         # An adapter or a model card that is made of it names the model, not a folder in a cache.
         network.name_or_path = network.config._name_or_path = found.name
     return network
+
+
+def _pattern(name: str) -> str:
+    """The name of a tensor without its numbers."""
+    return re.sub(r"\d+", "*", name)
+
+
+def _too_many(found: Checkpoint, names: list[str]) -> str:
+    shared = os.path.commonprefix(names).rpartition(".")[0]
+    where = f", all in {shared}.*" if shared and len(names) > 1 else ""
+    return (
+        f"The weights of {found.name} do not fit its config.json: {len(names)} tensors have no "
+        f"place in the model{where}, the first is {names[0]}"
+    )
 
 
 def _with_adapter(network: Any, adapter: str | Path, found: Checkpoint) -> Any:

@@ -8,13 +8,15 @@ one sentence each, so that `loading` may take a sound checkpoint for granted.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlm_helpers.loading import _hub as hub
-from vlm_helpers.loading._hub import EXAMPLE, no_safetensors
+from vlm_helpers.loading._hub import EXAMPLE, first_line, no_safetensors
 from vlm_helpers.loading._memory import Tensor
 
 POCKET = ("pocket-llava", "pocket-llava-base")
@@ -53,12 +55,17 @@ def find(model: str | Path, revision: str | None = None) -> Checkpoint:
 
     The order: `pocket-llava` and `pocket-llava-base`, an existing folder, a Hub id.
     """
+    check_name(model, "model")
     if isinstance(model, str) and model in POCKET:
         found = Checkpoint(model, pocket_folder(model))
     elif Path(model).expanduser().is_dir():
         found = Checkpoint(str(model), Path(model).expanduser())
     elif Path(model).expanduser().is_file():
         raise ValueError(f"{str(model)!r} is a file: give the folder that holds the checkpoint.")
+    elif meant := _nearly_pocket(str(model)):
+        raise FileNotFoundError(
+            f"There is no model and no folder {str(model)!r}: did you mean {meant!r}?"
+        )
     elif isinstance(model, str) and re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", model):
         return Checkpoint(model, *hub.fetch_config(model, revision))
     else:
@@ -72,6 +79,21 @@ def find(model: str | Path, revision: str | None = None) -> Checkpoint:
             "this machine: leave revision out."
         )
     return found
+
+
+def _nearly_pocket(name: str) -> str | None:
+    """The embedded model that was meant by a misspelt name; `ann/pocket-llava` is on the Hub."""
+    if "/" in name:
+        return None
+    return next(iter(difflib.get_close_matches(name.lower(), POCKET, n=1, cutoff=0.85)), None)
+
+
+def check_name(name: object, what: str) -> None:
+    """Raises unless `name`, the argument called `what`, can be the name of anything."""
+    if not isinstance(name, (str, Path)):
+        raise TypeError(f"{what} must be a name or a folder, not {type(name).__name__}.")
+    if not str(name).strip():
+        raise ValueError(f"{what} is an empty text: give a folder, or a name on the Hub.")
 
 
 def fetch_small(found: Checkpoint, code: bool = False) -> None:
@@ -155,11 +177,12 @@ def check_processor(found: Checkpoint) -> None:
     """Raises `FileNotFoundError` if a part of the processor was not saved with the model."""
     for files, part in (
         (("processor_config.json", "preprocessor_config.json"), "prepare pictures"),
-        (("tokenizer.json", "tokenizer_config.json", "tokenizer.model"), "turn text into tokens"),
+        # What holds the vocabulary; tokenizer_config.json alone does not.
+        (("tokenizer.json", "*.model", "vocab.*", "tekken.json"), "turn text into tokens"),
     ):
-        if not any((found.folder / file).is_file() for file in files):
+        if not any(path.is_file() for file in files for path in found.folder.glob(file)):
             raise FileNotFoundError(
-                f"{found.name} has no {' or '.join(files)}, which it needs to {part}: save the "
+                f"{found.name} has no {' or '.join(files[:2])}, which it needs to {part}: save the "
                 "processor beside the model with processor.save_pretrained(folder)."
             )
 
@@ -190,7 +213,12 @@ def read_tensors(found: Checkpoint) -> list[Tensor]:
     if found.commit is None:
         if missing == [WEIGHTS]:
             others = sorted(path.name for path in found.folder.glob("*.bin"))
-            raise no_safetensors(found.name, others)
+            if others:
+                raise no_safetensors(found.name, f", only as {others[0]}")
+            raise FileNotFoundError(
+                f"{found.name} has no weights: {WEIGHTS} is missing. Copy the folder again, whole, "
+                "or save the model there with model.save_pretrained(folder)."
+            )
         raise FileNotFoundError(
             f"{found.name} is incomplete: of its {len(names)} weight files {missing[0]} is missing."
         )
@@ -201,7 +229,10 @@ def read_header(file: Path) -> list[Tensor]:
     """The tensors that a safetensors file declares; its size must be what they add up to.
 
     The format: 8 bytes, little endian, the length of the header; the header in JSON; the data.
+    The data are not read.
     """
+    from safetensors import SafetensorError, safe_open
+
     size = file.stat().st_size
     with file.open("rb") as stream:
         first = stream.read(8)
@@ -226,6 +257,14 @@ def read_header(file: Path) -> list[Tensor]:
             ) from None
     if size < 8 + length + end:
         raise OSError(_cut_short(file, size, 8 + length + end))
+    try:
+        # Opening it holds types, shapes, places and the size against each other.
+        safe_open(file, framework="np")
+    except SafetensorError as error:
+        more = size - (8 + length + end)
+        why = f"it holds {more:,} bytes more than its header says" if more else first_line(error)
+        why = textwrap.shorten(why.rstrip("."), 140, placeholder=" …")
+        raise OSError(f"{file} is damaged: {why}. Delete it and get it again.") from None
     return tensors
 
 

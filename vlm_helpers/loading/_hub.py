@@ -176,8 +176,8 @@ def _status(error: BaseException | None) -> int | None:
     return None
 
 
-def no_safetensors(name: str, others: list[str] | None = None) -> OSError:
-    found = f", only as {others[0]}" if others else ""
+def no_safetensors(name: str, found: str = "") -> OSError:
+    """`found`: what there is instead, where that is known."""
     return OSError(
         f"{name} has no weights as safetensors{found}, and other formats are not opened, because "
         "they can run code: look for a version of the model with model.safetensors."

@@ -1,8 +1,9 @@
 """Pictures of every kind, made into what a processor expects: upright, 8-bit RGB.
 
-`to_rgb` takes a PIL image, a numpy array, a path, a `data:` URL or an `http(s)` URL. Everything
-that comes from outside is treated with suspicion: sizes are read from the header before anything
-is decoded, only common formats are opened, and every failure is one sentence.
+`to_rgb` takes a PIL image, a numpy array, a path, a `data:` URL, an `http(s)` URL, or the bytes of
+a picture file, plain, in an open file or in the form of Arrow. Everything that comes from outside
+is treated with suspicion: sizes are read from the header before anything is decoded, only common
+formats are opened, and every failure is one sentence.
 """
 
 from __future__ import annotations
@@ -11,22 +12,31 @@ import base64
 import binascii
 import http.client
 import io
+import re
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from vlm_helpers.loading._hub import first_line
+
 # Pillow reads many more, some of them through other programs (EPS through Ghostscript).
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO", "AVIF")
 MAX_DOWNLOAD = 32 * 2**20  # bytes
 TIMEOUT = 20.0  # seconds for a whole download
+# Answers that surely are no picture; storage services send pictures as all sorts of others.
+NO_PICTURE = re.compile(r"(text|audio|video)/.*|application/(json|pdf|zip|javascript|(.*\+)?xml)")
 # Processors scale the short side up to what the model sees, so a strip explodes in memory.
 MAX_ASPECT = 200
+
+_OPENING = threading.Lock()
 
 
 def to_rgb(source: Any) -> Image.Image:
@@ -34,7 +44,9 @@ def to_rgb(source: Any) -> Image.Image:
 
     `source`: a PIL image; a numpy array [height, width] or [height, width, 1, 3 or 4], of uint8,
     uint16, bool, integers from 0 to 255, or floats from 0 to 1 or 0 to 255; a path; a `data:` URL;
-    or an `http(s)` URL, which is downloaded (20 s and 32 MiB at most).
+    an `http(s)` URL, which is downloaded (20 s and 32 MiB at most); or what a picture file holds:
+    as bytes, as a file open for reading in binary (read from its start where it can be), or as
+    `{"bytes": …, "path": …}`, the form in which a Parquet file keeps pictures.
 
     EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to 8 bits,
     and of an animation the first frame is taken. The source itself is never changed.
@@ -48,18 +60,45 @@ def to_rgb(source: Any) -> Image.Image:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, str):
-        if source.startswith("data:"):
+        scheme = source[:8].lower()
+        if scheme.startswith("data:"):
             return _decode(_from_data_url(source), "The data: URL")
-        if source.startswith(("http://", "https://")):
+        if scheme.startswith(("http://", "https://")):
             return _decode(_download(source), _short(source))
         if "://" in source[:20]:
             raise ValueError(f"{_short(source)} cannot be fetched: only http and https URLs can.")
     if isinstance(source, (str, Path)):
         return _decode(_read(source), _short(source))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode(bytes(source), "The picture in bytes")
+    if isinstance(source, dict) and {"bytes", "path"} & set(source):
+        return _from_arrow(source)
+    if hasattr(source, "read"):
+        return _decode(_read_open(source), "The picture in an open file")
     raise TypeError(
-        "A picture must be a PIL image, a numpy array, a path or a URL, "
-        f"not {type(source).__name__}."
+        "A picture must be a PIL image, a numpy array, a path or a URL, or a picture file as bytes "
+        f"or open in binary, not {type(source).__name__}."
     )
+
+
+def _from_arrow(row: dict) -> Image.Image:
+    """The bytes come first: the path is where they once came from, often on another machine."""
+    for content in (row.get("bytes"), row.get("path")):
+        if content is not None:
+            return to_rgb(content)
+    raise ValueError("The picture holds nothing: both its 'bytes' and its 'path' are None.")
+
+
+def _read_open(file: Any) -> bytes:
+    try:
+        if hasattr(file, "seekable") and file.seekable():
+            file.seek(0)
+        data = file.read()
+    except (OSError, ValueError) as error:  # closed, or not open for reading
+        raise ValueError(f"The open file cannot be read: {first_line(error)}") from None
+    if not isinstance(data, bytes):
+        raise ValueError("The file is open for text: open it in binary, open(path, 'rb').")
+    return data
 
 
 def _short(source: object) -> str:
@@ -85,7 +124,7 @@ def _read(source: str | Path) -> bytes:
 
 def _from_data_url(url: str) -> bytes:
     head, comma, body = url.partition(",")
-    kind, *options = head.removeprefix("data:").split(";")
+    kind, *options = head[len("data:") :].split(";")
     if not comma or not kind.startswith("image/"):
         raise ValueError(
             f"The data: URL holds no picture: it starts with {_short(url[:40])}, where it should "
@@ -113,7 +152,7 @@ def _download(url: str) -> bytes:
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            if kind and not kind.startswith("image/") and kind != "application/octet-stream":
+            if NO_PICTURE.fullmatch(kind):
                 raise ValueError(f"{name} answered {kind}, not a picture.")
             body = io.BytesIO()
             # read1 returns what is there, so that a server that drips meets the deadline.
@@ -130,7 +169,9 @@ def _download(url: str) -> bytes:
     except urllib.error.HTTPError as error:
         kinds = {401: PermissionError, 403: PermissionError, 404: FileNotFoundError}
         error_type = kinds.get(error.code, ConnectionError)
-        raise error_type(f"{name} answered {error.code} {error.reason}.") from None
+        # Of a redirection that leads in circles the reason has three lines.
+        reason = f"{error.code} {error.reason}".splitlines()[0].rstrip(" .")
+        raise error_type(f"{name} answered {reason}.") from None
     except TimeoutError:
         raise TimeoutError(late) from None
     except urllib.error.URLError as error:
@@ -143,12 +184,15 @@ def _download(url: str) -> bytes:
 
 def _decode(data: bytes, name: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        # Pillow warns of what `_upright` refuses; the lock keeps threads off each other's filters.
+        with _OPENING, warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise ValueError(
             f"{name} is no picture that can be read (PNG, JPEG, WebP, GIF, BMP, TIFF, …)."
         ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise _too_large(name) from None
     except Exception as error:  # decoders meet damaged files with errors of every type
         raise ValueError(f"{name} is a damaged picture: {error}.") from None

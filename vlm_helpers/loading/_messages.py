@@ -15,6 +15,7 @@ from PIL import Image
 
 from vlm_helpers.loading._images import to_rgb
 
+ROLES = ("system", "user", "assistant")
 # Where the form, and what resembles it, keeps a picture.
 PICTURE_KEYS = ("image", "url", "path", "image_url")
 
@@ -42,6 +43,7 @@ def pairs(
         )
     for question in questions:
         _check_question(question)
+    images = _plain(images)
     if not isinstance(images, (list, tuple)):
         # Opened once; the pictures are only read from here on.
         return [_pictures(images)] * len(questions), list(questions), False
@@ -61,7 +63,14 @@ def _check_question(question: object) -> None:
         raise ValueError("The question is empty: ask something.")
 
 
+def _plain(values: Any) -> Any:
+    """A list where pandas has made an array of one; an array that is a picture as it is."""
+    is_list = isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1
+    return list(values) if is_list else values
+
+
 def _pictures(images: Any) -> list[Image.Image]:
+    images = _plain(images)
     if images is None:
         return []
     return [to_rgb(image) for image in (images if isinstance(images, (list, tuple)) else [images])]
@@ -73,6 +82,7 @@ def conversation(messages: Any, images: Any = None) -> list[dict[str, Any]]:
     `images` fills the parts `{"type": "image"}` that carry no picture of their own, in order, as
     rows of `datasets` have it (`messages` and `images` in two columns).
     """
+    messages = _plain(messages)
     if not isinstance(messages, (list, tuple)) or not messages:
         raise TypeError(
             "A conversation is a list of messages such as {'role': 'user', 'content': 'Hello'}."
@@ -101,10 +111,14 @@ def _message(number: int, message: Any, waiting: list[Image.Image]) -> dict[str,
             f"Message {number} is no message: it must be a dict with 'role' and 'content', "
             f"not {type(message).__name__}."
         )
-    content = message.get("content")
+    if message["role"] not in ROLES:
+        raise ValueError(
+            f"Message {number} has the role {message['role']!r}: there are {', '.join(ROLES)}."
+        )
+    content = _plain(message.get("content"))
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
-    if not isinstance(content, (list, tuple, np.ndarray)):  # pandas reads lists as arrays
+    if not isinstance(content, (list, tuple)):
         raise TypeError(
             f"The content of message {number} must be text or a list of parts, "
             f"not {type(content).__name__}."

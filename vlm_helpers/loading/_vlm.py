@@ -5,6 +5,7 @@ A thin layer: prompts are made by the processor's own chat template, answers by 
 
 from __future__ import annotations
 
+import numbers
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,10 @@ from vlm_helpers.loading._messages import conversation, pairs, question_messages
 
 # Enough for the longest answer of the pocket model, an outline.
 MAX_NEW_TOKENS = 128
+# Options that `generate` passes over while it is greedy.
+SAMPLING = (
+    "temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff",
+)  # fmt: skip
 
 _TOKENIZING = threading.Lock()
 
@@ -70,12 +75,14 @@ class VLM:
         | a list | about all of them, in this order, in one prompt | n entries, one for each \
 question: a picture, a list of pictures, or None |
 
-        A picture is a PIL image, a numpy array, a path, a `data:` or an `http(s)` URL: see
+        A picture is a PIL image, a numpy array, a path, a `data:` or an `http(s)` URL, or a
+        picture file as bytes, as an open file or as a row of a Parquet file holds it: see
         `to_rgb`. A text gives a text, a list gives a list. Lists run in batches of `batch_size`,
         padded on the left, so the answers are those that single questions get, up to rounding.
 
         `generate`: options of `model.generate`. Without any, decoding is greedy, and stops after
-        128 new tokens.
+        128 new tokens. `temperature`, `top_p` and the other options of sampling need
+        `do_sample=True` beside them, as in transformers, which would otherwise leave them unused.
 
         Raises `TypeError` and `ValueError` for questions and options that cannot be, among them
         prompts longer than the context, and what `to_rgb` raises for pictures.
@@ -95,7 +102,11 @@ question: a picture, a list of pictures, or None |
         `messages`: the standard form, `{"role": …, "content": text or parts}` with parts
         `{"type": "text", "text": …}` and `{"type": "image", "image": picture}`. `images` fills
         the image parts that carry no picture, in order. The messages are not changed: append the
-        reply to go on. `generate` as in `ask`.
+        reply to go on. Rows that `pandas.read_parquet` gives are taken as they are, arrays and
+        all. `generate` as in `ask`.
+
+        Raises `TypeError` and `ValueError` for messages, roles and options that cannot be, and
+        what `to_rgb` raises for pictures.
         """
         return self._reply([conversation(messages, images)], generate)[0]
 
@@ -176,6 +187,7 @@ question: a picture, a list of pictures, or None |
                     )
 
     def _options(self, inputs: Any, given: dict[str, Any]) -> dict[str, Any]:
+        _check_options(given)
         if "generation_config" in given:
             return given
         options = {"do_sample": False, **given}
@@ -231,6 +243,20 @@ question: a picture, a list of pictures, or None |
             thread.join()
         if failures:
             raise failures[0]
+
+
+def _check_options(given: dict[str, Any]) -> None:
+    limit = given.get("max_new_tokens")
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, numbers.Integral) or limit < 1
+    ):
+        raise ValueError(f"max_new_tokens must be a whole number from 1 up, not {limit!r}.")
+    unused = [name for name in SAMPLING if given.get(name) is not None]
+    if unused and not {"do_sample", "generation_config"} & set(given):
+        raise ValueError(
+            f"{unused[0]}={given[unused[0]]!r} is for sampling, and decoding is greedy: add "
+            f"do_sample=True to sample, or leave {unused[0]} out."
+        )
 
 
 def _stop_when(event: threading.Event) -> Any:

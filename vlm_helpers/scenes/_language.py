@@ -453,7 +453,7 @@ def ask(scene: Scene, draws: Draws, skill: str) -> Question | None:
 def questions(scene: Scene, skills, per_skill: int, seed: int) -> list[Question]:
     if not isinstance(per_skill, int) or isinstance(per_skill, bool) or per_skill < 1:
         raise ValueError(f"per_skill must be a whole number from 1 up, not {per_skill!r}.")
-    wanted = [skills] if isinstance(skills, str) else list(skills or SKILLS)
+    wanted = [skills] if isinstance(skills, str) else list(SKILLS if skills is None else skills)
     for skill in wanted:
         if skill not in _MAKERS:
             raise ValueError(f"There is no skill {skill!r}; the skills are {', '.join(SKILLS)}.")

@@ -67,6 +67,7 @@ LETTER_WIDTHS = (
 )
 DIGIT_WIDTH = 580
 PICTURE_SIZE = 384  # side of a picture, in pixels
+MIN_SIZE = 16  # below this nothing can be told apart, and a sign has no room for its border
 
 # One pair per shape and no colour twice: together they show a model every colour and every
 # shape in other company, and never these seven.
@@ -174,9 +175,16 @@ class Scene:
         return self.render()
 
     def render(self, size: int = PICTURE_SIZE, supersample: int = 2) -> Image:
-        """The picture, `size` pixels wide and high, drawn `supersample` times larger first."""
+        """The picture, `size` pixels wide and high, drawn `supersample` times larger first.
+
+        Raises:
+            ValueError: for a size under 16, or a `supersample` under 1.
+        """
         from vlm_helpers.scenes._drawing import render
 
+        for name, value, least in (("size", size, MIN_SIZE), ("supersample", supersample, 1)):
+            if not _is_whole(value) or value < least:
+                raise ValueError(f"{name} must be a whole number from {least} up, not {value!r}.")
         return render(self, size, supersample)
 
     def caption(self, style: str = "short") -> str:
@@ -196,8 +204,8 @@ class Scene:
         """Questions about this picture with their answers.
 
         Args:
-            skills: which of `SKILLS`, all by default. A skill that this scene has no question
-                for (a relation needs two objects) is left out of the result.
+            skills: which of `SKILLS`, all by default; an empty list asks nothing. A skill that this
+                scene has no question for (a relation needs two objects) is left out of the result.
             per_skill: how many of each; the same question never comes twice.
             seed: other seeds give other questions.
         Returns:
@@ -251,13 +259,15 @@ def sample(
     Raises:
         TypeError, ValueError: for a seed, a split, a number, a sign or a shape that cannot be.
     """
-    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+    if not _is_whole(seed):
         raise TypeError(f"seed must be a whole number, not {seed!r}.")
     seed = seed.__index__()
     if split not in SPLITS:
         raise ValueError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
-    if n_objects is not None and n_objects not in range(1, MAX_OBJECTS + 1):
-        raise ValueError(f"n_objects must be from 1 to {MAX_OBJECTS}, not {n_objects!r}.")
+    if n_objects is not None and not (_is_whole(n_objects) and 1 <= n_objects <= MAX_OBJECTS):
+        raise ValueError(
+            f"n_objects must be a whole number from 1 to {MAX_OBJECTS}, not {n_objects!r}."
+        )
     if not isinstance(sign, bool | str | None):
         raise TypeError(f"sign must be True, False, None or the text on it, not {sign!r}.")
     for shape in shapes or ():
@@ -272,6 +282,11 @@ def sample(
     objects = _draw_objects(draws, wanted, split, shapes or SHAPES, the_sign)
     objects.sort(key=lambda thing: thing.center[0])
     return Scene(seed, split, tuple(objects), the_sign, _draw_background(draws))
+
+
+def _is_whole(value: object) -> bool:
+    """Whether it is an integer of Python or numpy; True and 2.0 are none."""
+    return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
 def _draw_sign(draws: Draws, sign: bool | str | None) -> Sign | None:
