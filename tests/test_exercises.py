@@ -92,13 +92,19 @@ def test_wrong_answers_are_for_exercises_that_exist():
         ("inference.gredy_loop", "inference.greedy_loop"),
         ("greedy_loop", "inference.greedy_loop"),
         ("welcome.repair", "welcome.repair_question"),
-        ("os.path", ""),
-        (7, ""),
     ],
 )
 def test_unknown_name_names_the_nearest(function, name, meant):
     with pytest.raises(ValueError, match=f"There is no exercise {name!r}; did you mean.*{meant}"):
         function(name)
+
+
+@pytest.mark.parametrize("name", ["nope", "os.path", "", 7])
+def test_name_that_resembles_none_gets_the_list(name):
+    with pytest.raises(ValueError) as error:
+        vh.exercises.check(name, 1)
+    assert "did you mean" not in str(error.value)
+    assert all(known in str(error.value) for known in NAMES)
 
 
 def test_engine_alone_does_not_import_torch():
@@ -367,6 +373,17 @@ def test_greedy_leaves_model_and_inputs_as_they_were(greedy_loop):
     assert judge(greedy_loop, greedy_loop.solution).status == "right"
 
 
+# --- grounding ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [numpy.float32, numpy.float64, torch.tensor])
+def test_overlap_may_be_a_number_of_any_library(kind):
+    def iou(one, other):
+        return kind(vh.exercises.find("grounding.iou").solution(one, other))
+
+    assert vh.exercises.check("grounding.iou", iou).status == "right"
+
+
 # --- welcome.repair_question ----------------------------------------------------------------------
 
 
@@ -400,6 +417,7 @@ def test_model_needs_the_repair():
         "What colour is the large star?",
         "What is the color of the large star?",
         "Name the large star's color.",
+        "Of the two stars, what color is the large one?",
     ],
 )
 def test_every_plain_wording_is_right(question):

@@ -296,10 +296,36 @@ def test_several_pictures_have_a_list_each():
     assert [len(ax.patches) for ax in drawn()] == [0, 2, 0]
 
 
+def test_long_labels_are_cut_to_the_width_of_the_picture():
+    label = "a very long label that says a lot about the object, $5 and $6_a, and then some more"
+    figures.boxes(PICTURES, [[boxes.Box(0.1, 0.1, 0.4, 0.4, label)], [], []], columns=3)
+    ax = drawn()[0]
+    ((text, chip),) = chips(ax).items()
+    assert text.endswith("…") and label.startswith(text[:-1]) and len(text) > 20
+    frame = ax.get_window_extent()
+    assert frame.x0 <= chip.x0 and chip.x1 <= frame.x1
+
+
+def test_dollars_in_a_label_are_no_formula():
+    figures.boxes(PICTURES[0], [boxes.Box(0.1, 0.1, 0.4, 0.4, "$x^$")])
+    assert set(chips(drawn()[0])) == {"$x^$"}
+
+
+def test_what_parse_gave_is_drawn_whole():
+    parsed = boxes.parse("star <loc_00><loc_10><loc_20><loc_30>, <loc_09><loc_09>", "pocket-llava")
+    figures.boxes(PICTURES[0], parsed)
+    (ax,) = drawn()
+    assert (len(ax.patches), len(ax.lines)) == (2, 1)
+    plt.close("all")
+    figures.boxes(PICTURES[:2], [parsed, []])
+    assert [len(ax.patches) for ax in drawn()] == [2, 0]
+
+
 @pytest.mark.parametrize(
     ("images", "shapes", "titles", "says"),
     [
         (PICTURES, [[]], None, "3 pictures came with 1 list"),
+        ([], [], None, "no picture to draw on"),
         (PICTURES[:2], [[], []], ["one"], "2 pictures came with 1 title"),
     ],
 )

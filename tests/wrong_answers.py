@@ -68,6 +68,28 @@ def same_prompt_every_time(model, inputs, max_new_tokens):
     return [model(**inputs).logits[0, -1].argmax().item() for _ in range(max_new_tokens)]
 
 
+def prompts_mask(model, inputs, max_new_tokens):
+    ids = inputs["input_ids"]
+    for _ in range(max_new_tokens):
+        next_id = model(**{**inputs, "input_ids": ids}).logits[:, -1].argmax(dim=-1)
+        ids = torch.cat([ids, next_id[:, None]], dim=1)
+        if next_id.item() == model.generation_config.eos_token_id:
+            break
+    return ids[0, inputs["input_ids"].shape[1] :]
+
+
+def prompts_mask_and_the_cache(model, inputs, max_new_tokens):
+    step, cache, new_ids = dict(inputs), None, []
+    for _ in range(max_new_tokens):
+        output = model(**step, past_key_values=cache, use_cache=True)
+        new_ids.append(output.logits[0, -1].argmax())
+        if new_ids[-1] == model.generation_config.eos_token_id:
+            break
+        step["input_ids"], cache = new_ids[-1].view(1, 1), output.past_key_values
+        step.pop("pixel_values", None)
+    return torch.stack(new_ids)
+
+
 def argmax_over_batch(model, inputs, max_new_tokens):
     return model(**inputs).logits[:, -1].argmax(dim=0)
 
@@ -173,6 +195,12 @@ def _parsed(change, runs=grounding.parse):
 def _any_run(text):
     """Takes the first four of every run for a box."""
     runs = [re.findall(r"\d\d", run) for run in re.findall(r"(?:<loc_\d\d>)+", text)]
+    return [tuple((int(n) + 0.5) / 64 for n in run[:4]) for run in runs]
+
+
+def _four_of_six(text):
+    """Takes the first four tokens of an outline for a box, and no points."""
+    runs = [re.findall(r"\d\d", run) for run in re.findall(r"(?:<loc_\d\d>){4,}", text)]
     return [tuple((int(n) + 0.5) / 64 for n in run[:4]) for run in runs]
 
 
@@ -304,6 +332,8 @@ WRONG_ANSWERS = {
             "width and height",
         ),
         (_any_run, "a run of exactly four"),
+        (_four_of_six, "there are 0 boxes, and you find 1"),
+        (lambda text: grounding.parse(text) or None, "return an empty list"),
         (lambda text: [], "you find 0"),
         (lambda text: [1, 2], "a list of boxes"),
         (_parsed(lambda box: box[::-1]), "right is"),
@@ -315,6 +345,9 @@ WRONG_ANSWERS = {
         (_paligemma(form="<loc{}>"), "four digits"),
         (_paligemma(whole=int), "do not cut off"),
         (_paligemma(form="<loc_{:04d}>"), "write four"),
+        (lambda box: _paligemma(form="<loc{:04d}> ")(box).strip(), "no space or comma"),
+        (lambda box: _paligemma()(box) + " dog", "nothing around them"),
+        (_paligemma(scale=1023), "You scale by 1023"),
         (lambda box: list(box), "is of type list"),
         (_paligemma(order=(3, 2, 1, 0)), "right is"),
     ],
@@ -324,6 +357,7 @@ WRONG_ANSWERS = {
         (_overlap, "divide it by the union"),
         (lambda a, b: _overlap(a, b) / min(_area(a), _area(b)), "the smaller box"),
         (lambda a, b: _overlap(a, b) / _area(a), "one of the boxes"),
+        (lambda a, b: grounding.iou(a, b) or None, "return 0 for boxes that do not overlap"),
         (lambda a, b: "0.5", "is of type str"),
         (lambda a, b: 0.5, "you get 0.5"),
     ],
@@ -392,6 +426,10 @@ WRONG_ANSWERS = {
         ("Which colour do the stars have?", "can still mean two things"),
         ("What color is the small star?", "That is the other star"),
         ("What color is the smallest star?", "That is the other star"),
+        ("What color is the star that isn't small?", "The model answers"),
+        ("What color is the star which is not the small one?", "The model answers"),
+        ("What color is the large stars?", "speaks of several large stars, and there is one"),
+        ("Which color do the biggest stars have?", "write `star`, without the s"),
         ("Is the large star red?", "gives the answer away"),
         ("Color? Not of the star: of large Paris, xyzzy.", "The model answers"),
     ],
@@ -410,6 +448,9 @@ WRONG_ANSWERS = {
         (_loop(after=lambda new, *_: torch.tensor(new).view(-1, 1, 1)), "[new tokens]"),
         (_loop(extra_steps=1), "off by one"),
         (_loop(extra_steps=-1), "off by one"),
+        (_loop(extra_steps=20), "ignores `max_new_tokens`: with 4 it gives"),
+        (prompts_mask, "Your `attention_mask` still has the prompt's length"),
+        (prompts_mask_and_the_cache, "Your `attention_mask` still has the prompt's length"),
         (_loop(_sampled), "draws its tokens at random"),
         (_loop(lambda logits: logits[0, 0].argmax()), "logits of the first position"),
         (_loop(lambda logits: logits[0, -1].argmin()), "least probable"),

@@ -3,85 +3,59 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from vlm_helpers.boxes._literals import objects
 from vlm_helpers.boxes._parsed import Parsed, name, rounded
 from vlm_helpers.boxes._shapes import Box, Point
 
-_LONGEST = 4000  # characters of one object
-_INSIDE = re.compile(r'[{}]|"(?:[^"\\\n]|\\.){0,1000}"|\'[^\'\n]{0,1000}\'')
+_BROKEN = "part of the object is neither JSON nor Python; the rest of it was read"
 
 
-def _objects(text: str, found: Parsed) -> Iterator[dict]:
-    """Every innermost {…} in a text, whatever stands around it; what cannot be read is dropped."""
-    start = text.find("{")
-    while start >= 0:
-        # Quotes count inside of an object only: outside they are apostrophes.
-        end = None
-        for match in _INSIDE.finditer(text, start + 1):
-            if match.group() == "{":
-                start = match.start()
-            elif match.group() == "}":
-                end = match.end()
-                break
-        if end is None:
-            found.drop(text[start : start + _LONGEST], "the object is not closed")
-            return
-        piece = text[start:end]
-        value = _read(piece) if len(piece) <= _LONGEST else None
-        if isinstance(value, dict):
-            yield value
+def _parse(
+    text: str, box_keys: Sequence[str], point_keys: Sequence[str], place: Callable
+) -> Parsed:
+    """Objects with numbers under `box_keys` or `point_keys`; a bare list of four numbers is a box.
+
+    Several keys have a number each, one key a list of them. `place`: the numbers, as they stand in
+    the text, to fractions with x first.
+    """
+    found = Parsed()
+    for row in objects(text, {*box_keys, *point_keys}, found):
+        label = None
+        if isinstance(row.value, list):
+            is_box, values, what = True, _numbers(row.value, 4), "a list outside of any object"
         else:
-            found.drop(piece, "neither JSON nor a Python dict")
-        start = text.find("{", end)
+            label = _label(row.value)
+            is_box = any(key in row.value for key in box_keys)
+            keys, count = (box_keys, 4) if is_box else (point_keys, 2)
+            values, what = _under(row.value, keys, count), ", ".join(keys)
+        if values is None:
+            found.drop(row.text, f"{what}: not {'four' if is_box else 'two'} numbers")
+            continue
+        if row.broken:
+            found.drop(row.text, _BROKEN)
+        if is_box:
+            found.add_box(place(values), label, row.text)
+        else:
+            found.add_point(*place(values), label, row.text)
+    return found
 
 
-def _read(piece: str) -> Any:
-    import ast
-
-    try:
-        return json.loads(piece)
-    except ValueError:
-        pass
-    try:  # single quotes, as Python prints a dict
-        return ast.literal_eval(piece)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+def _under(row: dict, keys: Sequence[str], count: int) -> list[float] | None:
+    return _numbers([row.get(k) for k in keys] if len(keys) > 1 else row[keys[0]], count)
 
 
 def _numbers(value: Any, count: int) -> list[float] | None:
-    if not isinstance(value, list | tuple) or len(value) != count:
+    if not isinstance(value, list) or len(value) != count:
         return None
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
-        return None
-    return [float(v) for v in value]
+    return value if all(isinstance(v, float) for v in value) else None
 
 
 def _label(row: dict) -> str | None:
     value = next((row[k] for k in ("label", "text_content", "name") if k in row), None)
     return name(value) if isinstance(value, str) else None
-
-
-def _qwen(text: str, fractions: Callable[[list[float]], list[float]]) -> Parsed:
-    found = Parsed()
-    for row in _objects(text, found):
-        if "bbox_2d" in row:
-            values = _numbers(row["bbox_2d"], 4)
-            if values is None:
-                found.drop(row, "bbox_2d is not four numbers")
-            else:
-                found.add_box(fractions(values), _label(row), row)
-        elif "point_2d" in row:
-            values = _numbers(row["point_2d"], 2)
-            if values is None:
-                found.drop(row, "point_2d is not two numbers")
-            else:
-                found.add_point(*fractions(values), _label(row), row)
-        else:
-            found.drop(row, "neither bbox_2d nor point_2d")
-    return found
 
 
 def _fenced(rows: list[dict]) -> str:
@@ -100,7 +74,11 @@ def _places(shape: Box | Point) -> tuple[float, ...]:
 
 def parse_qwen25(text: str, image_size: tuple[int, int]) -> Parsed:
     width, height = image_size
-    return _qwen(text, lambda v: [x / (height if i % 2 else width) for i, x in enumerate(v)])
+
+    def place(values: list[float]) -> list[float]:
+        return [v / (height if i % 2 else width) for i, v in enumerate(values)]
+
+    return _parse(text, ("bbox_2d",), ("point_2d",), place)
 
 
 def write_qwen25(shapes: Sequence[Box | Point], image_size: tuple[int, int]) -> str:
@@ -116,7 +94,7 @@ def write_qwen25(shapes: Sequence[Box | Point], image_size: tuple[int, int]) -> 
 
 
 def parse_qwen3(text: str, image_size: object) -> Parsed:
-    return _qwen(text, lambda values: [v / 1000 for v in values])
+    return _parse(text, ("bbox_2d",), ("point_2d",), lambda values: [v / 1000 for v in values])
 
 
 def write_qwen3(shapes: Sequence[Box | Point], image_size: object) -> str:
@@ -125,17 +103,11 @@ def write_qwen3(shapes: Sequence[Box | Point], image_size: object) -> str:
 
 def parse_gemini(text: str, image_size: object) -> Parsed:
     """y first, thousandths: `{"box_2d": [y0, x0, y1, x1], "label": …}`, points `[y, x]`."""
-    found = Parsed()
-    for row in _objects(text, found):
-        box, point = _numbers(row.get("box_2d"), 4), _numbers(row.get("point"), 2)
-        if box is not None:
-            y0, x0, y1, x1 = (v / 1000 for v in box)
-            found.add_box((x0, y0, x1, y1), _label(row), row)
-        elif point is not None:
-            found.add_point(point[1] / 1000, point[0] / 1000, _label(row), row)
-        else:
-            found.drop(row, "neither box_2d of four numbers nor point of two")
-    return found
+
+    def place(values: list[float]) -> list[float]:
+        return [values[i ^ 1] / 1000 for i in range(len(values))]  # each pair the other way round
+
+    return _parse(text, ("box_2d",), ("point",), place)
 
 
 def write_gemini(shapes: Sequence[Box | Point], image_size: object) -> str:
@@ -156,17 +128,7 @@ _MOONDREAM = ("x_min", "y_min", "x_max", "y_max")
 
 def parse_moondream(text: str, image_size: object) -> Parsed:
     """Dicts in fractions: `x_min, y_min, x_max, y_max` for boxes, `x, y` for points."""
-    found = Parsed()
-    for row in _objects(text, found):
-        box = _numbers([row.get(key) for key in _MOONDREAM], 4)
-        point = _numbers([row.get(key) for key in "xy"], 2)
-        if box is not None:
-            found.add_box(box, _label(row), row)
-        elif point is not None:
-            found.add_point(*point, _label(row), row)
-        else:
-            found.drop(row, "neither x_min … y_max nor x and y, as numbers")
-    return found
+    return _parse(text, _MOONDREAM, ("x", "y"), lambda values: values)
 
 
 def write_moondream(shapes: Sequence[Box | Point], image_size: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from typing import NamedTuple
 from vlm_helpers.boxes._shapes import Box, Point, Polygon
 
 _SHOWN = 60  # characters of a dropped text that are kept
+# A regex for what stands between two tags: a < that opens no tag may be among it.
+INSIDE = r"[^<]*(?:<(?![a-z/|])[^<]*)*"
 
 
 class Dropped(NamedTuple):
@@ -32,27 +35,34 @@ class Parsed:
     polygons: list[Polygon] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
 
-    def drop(self, text: object, why: str) -> None:
-        shown = str(text)
-        self.dropped.append(Dropped(shown[:_SHOWN] + "…" * (len(shown) > _SHOWN), why))
+    def drop(self, text: str, why: str) -> None:
+        self.dropped.append(Dropped(text[:_SHOWN] + "…" * (len(text) > _SHOWN), why))
 
-    def add_box(
-        self, corners: Iterable[float], label: str | None, text: object, *, beyond: bool = False
-    ) -> None:
-        """A box from fractions, or a reason why it is none. `beyond`: it may reach out a little."""
+    def add_box(self, corners: Iterable[float], label: str | None, text: str) -> None:
+        """A box from fractions, or a reason why it is none."""
         x0, y0, x1, y1 = corners
-        if not beyond and (min(x0, y0, x1, y1) < 0 or max(x0, y0, x1, y1) > 1):
-            self.drop(text, "outside of the picture")
+        if why := _no_place(x0, y0, x1, y1):
+            self.drop(text, why)
         elif x1 < x0 or y1 < y0:
             self.drop(text, "corners exchanged")
         else:
             self.boxes.append(Box(x0, y0, x1, y1, label))
 
-    def add_point(self, x: float, y: float, label: str | None, text: object) -> None:
-        if min(x, y) < 0 or max(x, y) > 1:
-            self.drop(text, "outside of the picture")
+    def add_point(self, x: float, y: float, label: str | None, text: str) -> None:
+        """A point from fractions, or a reason why it is none."""
+        if why := _no_place(x, y):
+            self.drop(text, why)
         else:
             self.points.append(Point(x, y, label))
+
+
+def _no_place(*values: float) -> str | None:
+    """Why fractions are no place in the picture."""
+    if any(map(math.isnan, values)):
+        return "NaN is no place"
+    if min(values) < 0 or max(values) > 1:
+        return "outside of the picture"
+    return None
 
 
 def name(text: str | None) -> str | None:

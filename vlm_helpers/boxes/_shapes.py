@@ -5,19 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
-def _checked(what: str, values: Sequence[float]) -> None:
-    for value in values:
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"{what} needs finite numbers, not {value!r}.")
+def _number(what: str, value: Any) -> float:
+    """Anything that `float` takes as a number, numpy's and torch's scalars among them."""
+    no_number = isinstance(value, bool | str | bytes) or "bool" in str(getattr(value, "dtype", ""))
+    try:
+        number = math.nan if no_number else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{what} needs finite numbers, not {value!r}.")
+    return number
 
 
-def _size(image_size: Sequence[int]) -> tuple[int, int]:
-    width, height = image_size
-    if width < 1 or height < 1:
-        raise ValueError(f"A picture of {width} x {height} has no pixels: give (width, height).")
-    return width, height
+def size_of(image_size: Any, what: str = "image_size") -> tuple[int, int]:
+    """(width, height), or one sentence about what is none."""
+    try:
+        width, height = image_size
+        if width >= 1 and height >= 1:
+            return width, height
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{what} must be (width, height) in pixels, not {image_size!r}.")
+
+
+def _to_edge(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,8 @@ class Box:
         x1, y1: the lower right corner; not left of x0, and not above y0.
         label: what is in it, or None.
         score: a confidence, or None; `average_precision` ranks by it.
+
+    The corners may be of any kind of number, numpy's and torch's too; they are kept as floats.
 
     Raises `ValueError` where a number is not finite, or the corners are exchanged. Numbers outside
     of 0 to 1 are allowed: a box may reach beyond the picture. See `clipped`.
@@ -42,7 +59,8 @@ class Box:
     score: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _checked("A box", self.corners)
+        for name in ("x0", "y0", "x1", "y1"):
+            object.__setattr__(self, name, _number("A box", getattr(self, name)))
         if self.x1 < self.x0 or self.y1 < self.y0:
             raise ValueError(
                 f"The corners of the box {self.corners} are exchanged: x0 <= x1 and y0 <= y1."
@@ -63,12 +81,11 @@ class Box:
 
     def clipped(self) -> Box:
         """The part inside the picture."""
-        corners = (min(max(value, 0.0), 1.0) for value in self.corners)
-        return Box(*corners, self.label, score=self.score)
+        return Box(*map(_to_edge, self.corners), self.label, score=self.score)
 
     def to_pixels(self, image_size: Sequence[int]) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) in pixels of a picture of `image_size` = (width, height)."""
-        width, height = _size(image_size)
+        width, height = size_of(image_size)
         return self.x0 * width, self.y0 * height, self.x1 * width, self.y1 * height
 
     @classmethod
@@ -76,7 +93,7 @@ class Box:
         cls, corners: Sequence[float], image_size: Sequence[int], label: str | None = None
     ) -> Box:
         """A box from (left, top, right, bottom) in pixels of a picture of `image_size`."""
-        width, height = _size(image_size)
+        width, height = size_of(image_size)
         x0, y0, x1, y1 = corners
         return cls(x0 / width, y0 / height, x1 / width, y1 / height, label)
 
@@ -90,11 +107,16 @@ class Point:
     label: str | None = None
 
     def __post_init__(self) -> None:
-        _checked("A point", (self.x, self.y))
+        for name in ("x", "y"):
+            object.__setattr__(self, name, _number("A point", getattr(self, name)))
+
+    def clipped(self) -> Point:
+        """The nearest place inside the picture."""
+        return Point(_to_edge(self.x), _to_edge(self.y), self.label)
 
     def to_pixels(self, image_size: Sequence[int]) -> tuple[float, float]:
         """(x, y) in pixels of a picture of `image_size` = (width, height)."""
-        width, height = _size(image_size)
+        width, height = size_of(image_size)
         return self.x * width, self.y * height
 
 
@@ -111,8 +133,13 @@ class Polygon:
     def __post_init__(self) -> None:
         if len(self.points) < 3:
             raise ValueError(f"An outline needs three corners or more, not {len(self.points)}.")
-        for point in self.points:
-            _checked("An outline", point)
+        points = tuple(tuple(_number("An outline", v) for v in point) for point in self.points)
+        object.__setattr__(self, "points", points)
+
+    def clipped(self) -> Polygon:
+        """With every corner that is outside of the picture moved to its edge."""
+        points = tuple((_to_edge(x), _to_edge(y)) for x, y in self.points)
+        return Polygon(points, self.label)
 
     @property
     def box(self) -> Box:
@@ -122,5 +149,5 @@ class Polygon:
 
     def to_pixels(self, image_size: Sequence[int]) -> list[tuple[float, float]]:
         """Its corners in pixels of a picture of `image_size` = (width, height)."""
-        width, height = _size(image_size)
+        width, height = size_of(image_size)
         return [(x * width, y * height) for x, y in self.points]

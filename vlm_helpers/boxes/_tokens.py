@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vlm_helpers.boxes._parsed import Parsed, cell, name
+from vlm_helpers.boxes._parsed import INSIDE, Parsed, cell, name
 from vlm_helpers.boxes._shapes import Box, Point, Polygon
 
 _KOSMOS = 32
 _KOSMOS_TAG = re.compile(
-    r"<phrase>(?P<phrase>[^<]{0,500})</phrase>|<(?P<tag>/?object|/delimiter_of_multi_objects/)>"
-    r"|<patch_index_(?P<index>\d{1,5})>"
+    rf"<phrase>(?P<phrase>{INSIDE})</phrase>|<(?P<tag>/?object|/delimiter_of_multi_objects/)>"
+    r"|<patch_index_(?P<index>\d{1,9})>|(?P<part><patch_index_?\d*>?)"
 )
 
 
@@ -22,14 +22,17 @@ def parse_kosmos(text: str, image_size: object) -> Parsed:
     def flush(where: str) -> None:
         if len(indices) == 2:
             _kosmos_box(found, indices, phrase)
-        elif indices:
-            found.drop(where, f"{len(indices)} patch indices instead of two")
+        elif inside:
+            shown = _patches(indices) or where
+            found.drop(shown, f"{len(indices)} patch indices instead of two")
         indices.clear()
 
     for match in _KOSMOS_TAG.finditer(text):
         if match["phrase"] is not None:
             flush(text[end : match.end()])
             phrase = name(match["phrase"])
+        elif match["part"]:
+            found.drop(match.group(), "a patch index that is not complete")
         elif match["index"] is not None:
             if inside:
                 indices.append(int(match["index"]))
@@ -43,14 +46,18 @@ def parse_kosmos(text: str, image_size: object) -> Parsed:
             if match["tag"] == "/object":
                 inside, phrase = False, None
         end = match.end()
-    if inside and indices:
+    if inside:
         found.drop(text[-60:], "<object> is not closed")
     return found
 
 
+def _patches(indices: Sequence[int]) -> str:
+    return "".join(f"<patch_index_{i:04d}>" for i in indices)
+
+
 def _kosmos_box(found: Parsed, indices: Sequence[int], phrase: str | None) -> None:
     first, last = indices
-    shown = "".join(f"<patch_index_{i:04d}>" for i in indices)
+    shown = _patches(indices)
     if max(indices) >= _KOSMOS**2:
         found.drop(shown, f"a patch index of {_KOSMOS**2} or more")
         return
@@ -70,16 +77,20 @@ def _kosmos_text(box: Box) -> str:
     # ceil - 1, so that a box that ends at the edge of a cell does not take the next one
     x1, y1 = (max(-int(-v * _KOSMOS // 1) - 1, low) for v, low in ((box.x1, x0), (box.y1, y0)))
     x1, y1 = min(x1, _KOSMOS - 1), min(y1, _KOSMOS - 1)
-    pair = "".join(f"<patch_index_{y * _KOSMOS + x:04d}>" for x, y in ((x0, y0), (x1, y1)))
+    pair = _patches([y * _KOSMOS + x for x, y in ((x0, y0), (x1, y1))])
     phrase = f"<phrase>{box.label}</phrase>" if box.label else ""
     return f"{phrase}<object>{pair}</object>"
 
 
-_PALI = re.compile(r"(?P<locs>(?:<loc\d{4}>){1,64})|(?P<seg>(?:<seg\d{3}>)+)|(?P<end>;|<eos>)")
-_PALI_LOC = re.compile(r"<loc(\d{4})>")
+_PALI = re.compile(
+    r"(?P<locs>(?:<loc\d{4}>)+)|(?P<seg>(?:<seg\d{3}>)+)|(?P<part><(?:loc|seg)\w*>?)"
+    r"|(?P<end>;|</?[a-z]\w*>?)"
+)
+_PALI_NUMBER = re.compile(r"\d+")
 
 
 def parse_paligemma(text: str, image_size: object) -> Parsed:
+    """Four location tokens are a box; the label after them ends at a `;` or at any other token."""
     found, waiting, start = Parsed(), None, 0
 
     def flush(end: int) -> None:
@@ -87,26 +98,43 @@ def parse_paligemma(text: str, image_size: object) -> Parsed:
             found.add_box(waiting[0], name(text[start:end]), waiting[1])
 
     for match in _PALI.finditer(text):
-        if match["locs"] is not None:
-            flush(match.start())
-            waiting = None
-            values = [int(v) for v in _PALI_LOC.findall(match["locs"])]
-            if len(values) != 4:
-                found.drop(match["locs"], f"{len(values)} location tokens instead of four")
-            elif max(values) > 1023:
-                found.drop(match["locs"], "a location over 1023")
-            else:
-                y0, x0, y1, x1 = (v / 1024 for v in values)
-                waiting = ((x0, y0, x1, y1), match["locs"])
-        elif match["seg"] is not None:
-            if match["seg"].count("<seg") != 16:
-                found.drop(match["seg"], "a mask has 16 segmentation tokens")
+        if match["seg"]:  # belongs to the box before it, and its label comes after
+            _pali_mask(found, match["seg"])
         else:
             flush(match.start())
-            waiting = None
+            waiting = _pali_boxes(found, match["locs"]) if match["locs"] else None
+        if match["part"]:
+            found.drop(match.group(), "neither <loc0000> nor <seg000>: four digits or three")
         start = match.end()
     flush(len(text))
     return found
+
+
+def _pali_boxes(found: Parsed, locs: str) -> tuple[tuple, str] | None:
+    """Fours of tokens are boxes. The last one is given back, for its label is still to come."""
+    values = [int(v) for v in _PALI_NUMBER.findall(locs)]
+    fours = [values[i : i + 4] for i in range(0, len(values), 4)]
+    last = None
+    for four in fours:
+        if last:
+            found.add_box(last[0], None, last[1])
+        last, shown = None, "".join(f"<loc{v:04d}>" for v in four)
+        if len(four) < 4:
+            found.drop(shown, f"{len(four)} location tokens instead of four")
+        elif max(four) > 1023:
+            found.drop(shown, "a location over 1023")
+        else:
+            y0, x0, y1, x1 = (v / 1024 for v in four)
+            last = ((x0, y0, x1, y1), shown)
+    return last
+
+
+def _pali_mask(found: Parsed, segs: str) -> None:
+    values = [int(v) for v in _PALI_NUMBER.findall(segs)]
+    if len(values) != 16:
+        found.drop(segs, "a mask has 16 segmentation tokens")
+    elif max(values) > 127:
+        found.drop(segs, "a segmentation token over 127")
 
 
 def write_paligemma(boxes: Sequence[Box], image_size: object) -> str:
@@ -119,14 +147,26 @@ def write_paligemma(boxes: Sequence[Box], image_size: object) -> str:
 
 
 _FLORENCE = re.compile(
-    r"(?P<locs>(?:<loc_\d{1,4}>)+)|(?P<poly></?poly>)|(?P<sep><sep>)|(?P<other></?[a-z]{1,8}>)"
+    r"(?P<locs>(?:<loc_\d{1,4}>)+)|(?P<part><loc_?\d*>?)|(?P<poly></?poly>)|</?[a-z]{1,8}>"
 )
 _FLORENCE_LOC = re.compile(r"<loc_(\d{1,4})>")
+# The answers that transformers' processor expects of a task; without one, the tokens decide.
+FLORENCE_TASKS = {
+    "<OD>": "boxes",
+    "<DENSE_REGION_CAPTION>": "boxes",
+    "<CAPTION_TO_PHRASE_GROUNDING>": "boxes",
+    "<REGION_PROPOSAL>": "boxes",
+    "<OPEN_VOCABULARY_DETECTION>": "boxes",  # or outlines, which stand inside of <poly>
+    "<OCR_WITH_REGION>": "quads",
+    "<REFERRING_EXPRESSION_SEGMENTATION>": "outlines",
+    "<REGION_TO_SEGMENTATION>": "outlines",
+}
 
 
-def parse_florence(text: str, image_size: object) -> Parsed:
-    """Four tokens are a box, eight a box of four corners; more, or inside <poly>, are outlines."""
+def parse_florence(text: str, image_size: object, task: str | None = None) -> Parsed:
+    """Runs of location tokens; without a `task` four are a box, eight may be a quad box."""
     found, label, end, in_poly = Parsed(), None, 0, False
+    kind = FLORENCE_TASKS.get(task)
     for match in _FLORENCE.finditer(text):
         between = name(text[end : match.start()])
         end = match.end()
@@ -134,52 +174,79 @@ def parse_florence(text: str, image_size: object) -> Parsed:
             label = between
         if match["poly"]:
             in_poly = match["poly"] == "<poly>"
+        elif match["part"]:
+            found.drop(match.group(), "not a location: <loc_0> to <loc_999>")
         elif match["locs"]:
             values = [int(v) for v in _FLORENCE_LOC.findall(match["locs"])]
             if max(values) > 999:
                 found.drop(match["locs"], "a location over 999")
                 continue
             places = [(v + 0.5) / 1000 for v in values]
-            _florence(found, places, label, match["locs"], in_poly)
+            _florence(found, places, label, match["locs"], "outlines" if in_poly else kind)
     return found
 
 
-def _florence(found: Parsed, places: list, label: str | None, text: str, in_poly: bool) -> None:
-    if in_poly or (len(places) >= 6 and len(places) % 4):
+def _florence(found: Parsed, places: list, label: str | None, text: str, kind: str | None) -> None:
+    kind = kind or _florence_kind(places)
+    if kind == "outlines":
         if len(places) < 6:
             found.drop(text, "an outline of less than three corners")
             return
         if len(places) % 2:
             found.drop(text, "half a corner at the end of an outline")
         _outline(found, places, label)
-    elif len(places) == 8 and not _two_boxes(places):
-        _outline(found, places, label)
-    else:
-        whole = len(places) // 4 * 4
-        for i in range(0, whole, 4):
-            found.add_box(places[i : i + 4], label, text)
-        if whole < len(places):
-            found.drop(text, f"{len(places) % 4} location tokens too many")
+        return
+    step = 8 if kind == "quads" else 4
+    whole = len(places) // step * step
+    for i in range(0, whole, step):
+        if kind == "quads":
+            _outline(found, places[i : i + step], label)
+        else:
+            found.add_box(places[i : i + step], label, text)
+    if rest := len(places) - whole:
+        wanted = "too many" if whole else f"instead of {'eight' if step == 8 else 'four'}"
+        found.drop(text, f"{rest} location tokens {wanted}")
+
+
+def _florence_kind(places: list) -> str:
+    """What a run of tokens is by its looks: an outline of 4 n corners looks like 2 n boxes."""
+    if len(places) >= 6 and len(places) % 4:
+        return "outlines"
+    return "quads" if len(places) == 8 and not _two_boxes(places) else "boxes"
 
 
 def _two_boxes(places: list) -> bool:
     """Eight numbers may be two boxes: both pairs of corners in order, which a quad's are not."""
     a, b = places[:4], places[4:]
-    return a[0] < a[2] and a[1] < a[3] and b[0] < b[2] and b[1] < b[3]
+    return a[0] <= a[2] and a[1] <= a[3] and b[0] <= b[2] and b[1] <= b[3]
 
 
 def _outline(found: Parsed, places: list, label: str | None) -> None:
     found.polygons.append(Polygon(tuple(zip(places[0::2], places[1::2])), label))
 
 
-def write_florence(boxes: Sequence[Box], image_size: object) -> str:
-    def one(box: Box) -> str:
-        return (box.label or "") + "".join(f"<loc_{cell(v, 1000)}>" for v in box.corners)
+def write_florence(shapes: Sequence[Box | Polygon], image_size: object) -> str:
+    """Boxes as four tokens; outlines inside of <poly>, so that they are read as such."""
 
-    return "".join(map(one, boxes))
+    def one(shape: Box | Polygon) -> str:
+        tokens = "".join(f"<loc_{cell(v, 1000)}>" for v in _places(shape))
+        if isinstance(shape, Polygon):
+            tokens = f"<poly>{tokens}</poly>"
+        return (shape.label or "") + tokens
+
+    return "".join(map(one, shapes))
 
 
-_POCKET = re.compile(r"(?P<locs>(?:<loc_\d{2}>)+)")
+def _places(shape: Box | Point | Polygon) -> tuple[float, ...]:
+    """The numbers of a shape in a row, x first."""
+    if isinstance(shape, Box):
+        return shape.corners
+    if isinstance(shape, Point):
+        return shape.x, shape.y
+    return tuple(v for point in shape.points for v in point)
+
+
+_POCKET = re.compile(r"(?P<locs>(?:<loc_\d{2}>)+)|<loc_?\d*>?")
 _POCKET_LOC = re.compile(r"<loc_(\d{2})>")
 
 
@@ -187,8 +254,11 @@ def parse_pocket(text: str, image_size: object) -> Parsed:
     """Two tokens are a point, four a box, six or more an outline."""
     found, end = Parsed(), 0
     for match in _POCKET.finditer(text):
-        label = name(text[end : match.start()].strip(" ,.;:"))
+        label = name(text[end : match.start()].lstrip(" ,.;:"))
         end = match.end()
+        if match["locs"] is None:
+            found.drop(match.group(), "not a location: <loc_00> to <loc_63>")
+            continue
         values = [int(v) for v in _POCKET_LOC.findall(match["locs"])]
         if max(values) > 63:
             found.drop(match["locs"], "a location over 63")
@@ -207,13 +277,7 @@ def parse_pocket(text: str, image_size: object) -> Parsed:
 
 def write_pocket(shapes: Sequence[Box | Point | Polygon], image_size: object) -> str:
     def one(shape: Box | Point | Polygon) -> str:
-        if isinstance(shape, Box):
-            places = shape.corners
-        elif isinstance(shape, Point):
-            places = (shape.x, shape.y)
-        else:
-            places = tuple(v for point in shape.points for v in point)
-        tokens = "".join(f"<loc_{cell(v, 64):02d}>" for v in places)
+        tokens = "".join(f"<loc_{cell(v, 64):02d}>" for v in _places(shape))
         return f"{shape.label} {tokens}" if shape.label else tokens
 
     return ", ".join(map(one, shapes))

@@ -4,7 +4,28 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from vlm_helpers.exercises._engine import Exercise, Wrong, call
+from vlm_helpers.exercises._engine import Exercise, NotAttempted, Wrong, call
+
+
+def _call_each(answer: Callable, cases: Sequence[tuple], what: str) -> list:
+    """The answers to all cases. One that is missing is wrong, and not a sign of no attempt yet.
+
+    `what`: what to do about it.
+    """
+    got, missing = [], []
+    for case in cases:
+        try:
+            got.append(call(answer, *case))
+        except NotAttempted as reason:
+            got.append(None)
+            missing.append((case, reason))
+    if len(missing) == len(cases):
+        raise missing[0][1]
+    if missing:
+        shown = " and ".join(map(repr, missing[0][0]))
+        raise Wrong(f"For {shown} your function gives nothing: {what}")
+    return got
+
 
 # --- grounding.parse ------------------------------------------------------------------------------
 
@@ -25,6 +46,7 @@ _TEXTS = (
     "<loc_02><loc_04><loc_08><loc_12>, <loc_20><loc_21><loc_40><loc_42>",
     "none",
     "at <loc_05><loc_06>, not <loc_01><loc_02><loc_03>; but <loc_10><loc_11><loc_12><loc_13>",
+    "a triangle <loc_10><loc_12><loc_30><loc_14><loc_20><loc_40>",
 )
 
 
@@ -71,17 +93,21 @@ _PARSE_MISTAKES: tuple[tuple[Callable, str], ...] = (
 
 
 def examine_parse(answer, texts) -> None:
-    for text in texts:
+    answers = _call_each(
+        answer, [(text,) for text in texts], "where there is no box, return an empty list."
+    )
+    for text, found in zip(texts, answers):
         want = parse(text)
-        got = _numbers(call(answer, text))
+        got = _numbers(found)
         if _close(got, want):
             continue
         for mistake, diagnosis in _PARSE_MISTAKES:
             if want and _close(got, [tuple(mistake(box)) for box in want]):
                 raise Wrong(diagnosis)
         if len(got) != len(want):
+            many = "is 1 box" if len(want) == 1 else f"are {len(want)} boxes"
             raise Wrong(
-                f"In {text!r} there are {len(want)} boxes, and you find {len(got)}. A box is a run "
+                f"In {text!r} there {many}, and you find {len(got)}. A box is a run "
                 "of exactly four location tokens."
             )
         raise Wrong(f"In {text!r} you read {got}; right is {want}.")
@@ -117,8 +143,15 @@ def examine_convert(answer, boxes) -> None:
                 "1023."
             )
         y0, x0, y1, x1 = (int(n) for n in re.findall(r"\d{4}", want))
+        if numbers == [y0, x0, y1, x1]:
+            raise Wrong(
+                "The four tokens are right, but they are all there is to write: no space or comma "
+                "between them, and nothing around them."
+            )
         if numbers == [x0, y0, x1, y1]:
             raise Wrong("PaliGemma writes y first: y0, x0, y1, x1.")
+        if numbers == [round(v * 1023) for v in (box[1], box[0], box[3], box[2])]:
+            raise Wrong("You scale by 1023: multiply by 1024, and cut off at 1023.")
         if max(abs(a - b) for a, b in zip(numbers, (y0, x0, y1, x1))) <= 1:
             raise Wrong("The last digit is off: round to the nearest number, do not cut off.")
         if all(abs(n - v * 1000) <= 1 for n, v in zip(numbers, (box[1], box[0], box[3], box[2]))):
@@ -137,6 +170,7 @@ def iou(one, other):
     return shared / (sum(areas) - shared)
 
 
+_CLOSE = 1e-6  # float32 has seven digits
 _PAIRS = (
     ((0.0, 0.0, 0.2, 0.2), (0.1, 0.1, 0.3, 0.3)),
     ((0.1, 0.1, 0.5, 0.9), (0.1, 0.1, 0.5, 0.9)),
@@ -186,17 +220,28 @@ _IOU_MISTAKES: tuple[tuple[Callable, str], ...] = (
 )
 
 
+def _number(value) -> float:
+    """A number of any library: Python's, numpy's, a torch scalar."""
+    try:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(value).__name__
+        raise Wrong(f"Return one number; this is of type {kind}.") from None
+
+
 def examine_iou(answer, pairs) -> None:
-    got = [call(answer, *pair) for pair in pairs]
-    if not all(isinstance(value, int | float) for value in got):
-        raise Wrong(f"Return one number; this is of type {type(got[0]).__name__}.")
+    answers = _call_each(answer, pairs, "return 0 for boxes that do not overlap.")
+    got = [_number(value) for value in answers]
     want = [iou(*pair) for pair in pairs]
-    if all(math.isclose(a, b, abs_tol=1e-9) for a, b in zip(got, want)):
+    right = [math.isclose(a, b, abs_tol=_CLOSE) for a, b in zip(got, want)]
+    if all(right):
         return
     for mistake, diagnosis in _IOU_MISTAKES:
-        if all(math.isclose(a, mistake(*p), abs_tol=1e-9) for a, p in zip(got, pairs)):
+        if all(math.isclose(a, mistake(*p), abs_tol=_CLOSE) for a, p in zip(got, pairs)):
             raise Wrong(diagnosis)
-    at = next(i for i, (a, b) in enumerate(zip(got, want)) if not math.isclose(a, b, abs_tol=1e-9))
+    at = right.index(False)
     raise Wrong(f"For {pairs[at][0]} and {pairs[at][1]} you get {got[at]:.3g}, not {want[at]:.3g}.")
 
 

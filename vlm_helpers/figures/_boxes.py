@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vlm_helpers.boxes import Box, Point, Polygon
+from vlm_helpers.boxes import Box, Parsed, Point, Polygon
 from vlm_helpers.figures._style import (
     BLUE,
     GREEN,
@@ -31,7 +31,7 @@ Shape = Box | Point | Polygon
 
 def boxes(
     images: Any,
-    shapes: Sequence[Shape] | Sequence[Sequence[Shape]],
+    shapes: Parsed | Sequence[Shape] | Sequence[Parsed | Sequence[Shape]],
     titles: str | Sequence[str] | None = None,
     columns: int | None = None,
     *,
@@ -40,17 +40,21 @@ def boxes(
     """Boxes, points and outlines on a picture, or on each of several side by side.
 
     `images`: a picture or a list of them; a picture is anything that `loading.to_rgb` opens.
-    `shapes`: of `vh.boxes`, in fractions of the picture; for several pictures a list for each.
-    Their labels go on chips beside them, inside the picture and off the objects where there is
-    room. `titles`: a text under each picture. `columns`: pictures in a row, by default up to 3.
-    `colors`: of the first shape of each picture, the second, …; by default a palette that every
-    common colour vision tells apart.
+    `shapes`: of `vh.boxes`, in fractions of the picture, or what `vh.boxes.parse` gave; for several
+    pictures a list of that for each. Their labels go on chips beside them, inside the picture and
+    off the objects where there is room; one that is longer than the picture is wide is cut short.
+    `titles`: a text under each picture. `columns`: pictures in a row, by default up to 3. `colors`:
+    of the first shape of each picture, the second, …; by default a palette that every common colour
+    vision tells apart.
 
-    Raises `ValueError` where the numbers of pictures, lists and titles differ.
+    Raises `ValueError` where there is no picture, or the numbers of pictures, lists and titles
+    differ.
     """
     several = isinstance(images, list | tuple)
     pictures = [to_rgb(image) for image in (images if several else [images])]
-    lists = [list(found) for found in shapes] if several else [list(shapes)]
+    if not pictures:
+        raise ValueError("There is no picture to draw on: give one, or a list of them.")
+    lists = [_listed(found) for found in shapes] if several else [_listed(shapes)]
     texts = [titles] if isinstance(titles, str) else list(titles or [])
     for what, given in (("list", lists), ("title", texts)):
         if len(given) != len(pictures) and (given or what == "list"):
@@ -78,6 +82,12 @@ def boxes(
             _draw(ax, lists[i], colors or _COLORS, inches, inches * picture.height / picture.width)
 
 
+def _listed(shapes: Parsed | Sequence[Shape]) -> list[Shape]:
+    if isinstance(shapes, Parsed):
+        return [*shapes.boxes, *shapes.points, *shapes.polygons]
+    return list(shapes)
+
+
 def _draw(ax: Any, shapes: list[Shape], colors: Sequence[str], wide: float, high: float) -> None:
     from matplotlib.patches import Polygon as Outline
     from matplotlib.patches import Rectangle
@@ -97,15 +107,20 @@ def _draw(ax: Any, shapes: list[Shape], colors: Sequence[str], wide: float, high
             ax.add_patch(Outline(shape.points, facecolor=color + "40", edgecolor="white", lw=3.5))
             ax.add_patch(Outline(shape.points, fill=False, edgecolor=color, linewidth=2))
         if shape.label:
-            width = (len(shape.label) * _CHARACTER + 0.1) / wide
+            text = _shortened(shape.label, int((wide - 0.2) / _CHARACTER))
+            width = (len(text) * _CHARACTER + 0.1) / wide
             spot = _spot(around[i], width, _HEIGHT / high, taken)
             taken.append(spot)
             ax.text(
-                (spot[0] + spot[2]) / 2, (spot[1] + spot[3]) / 2, shape.label, color="white",
-                fontsize=_CHIP, ha="center", va="center", weight="bold",
+                (spot[0] + spot[2]) / 2, (spot[1] + spot[3]) / 2, text, color="white",
+                fontsize=_CHIP, ha="center", va="center", weight="bold", parse_math=False,
                 bbox={"boxstyle": "square,pad=0.25", "facecolor": color, "edgecolor": "white",
                       "linewidth": 0.6},
             )  # fmt: skip
+
+
+def _shortened(label: str, most: int) -> str:
+    return label if len(label) <= most else label[: max(most - 1, 1)].rstrip() + "…"
 
 
 def _around(shape: Shape) -> tuple[float, float, float, float]:
