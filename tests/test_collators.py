@@ -3,6 +3,7 @@
 import copy
 import random
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -16,9 +17,9 @@ from vlm_helpers.collators import AnswerCollator, RowError
 # --- processors -----------------------------------------------------------------------------------
 
 
-def tokenizer(**extra):
+def tokenizer(merges=(), **extra):
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tiny.tokenizer().backend_tokenizer,
+        tokenizer_object=tiny.tokenizer(merges).backend_tokenizer,
         pad_token="<pad>", bos_token="<s>", eos_token="</s>", extra_special_tokens=extra,
     )  # fmt: skip
 
@@ -26,12 +27,26 @@ def tokenizer(**extra):
 SQUARE = {"height": 16, "width": 16}
 
 
-def gemma3():
+def gemma3(merges=()):
     words = tokenizer(
-        image_token="<image_soft_token>", boi_token="<start_of_image>", eoi_token="<end_of_image>"
-    )
+        merges, image_token="<image_soft_token>", boi_token="<start_of_image>",
+        eoi_token="<end_of_image>",
+    )  # fmt: skip
     images = transformers.Gemma3ImageProcessorPil(size=SQUARE)
     return transformers.Gemma3Processor(images, words, image_seq_length=4)
+
+
+def gemma3_merging():
+    """The processor writes two newlines on both sides of a picture, which join those beside it."""
+    return gemma3(tiny.MERGES)
+
+
+def llava_merging():
+    images = transformers.CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=SQUARE)
+    return transformers.LlavaProcessor(
+        images, tokenizer(tiny.MERGES, image_token="<image>"), patch_size=4,
+        vision_feature_select_strategy="default", num_additional_image_tokens=1,
+    )  # fmt: skip
 
 
 def idefics3():
@@ -66,8 +81,9 @@ def built(name):
 
 PROCESSORS = {
     **{name: built(name) for name in ("llava", "llava_next", "idefics2", "paligemma")},
-    **{f.__name__: lambda _, f=f: f() for f in (gemma3, idefics3, deepseek_vl, mllama)},
-}
+    **{f.__name__: lambda _, f=f: f() for f in (gemma3, gemma3_merging, llava_merging,
+       idefics3, deepseek_vl, mllama)},
+}  # fmt: skip
 # PaliGemma's processor takes no text without a picture, and Mllama's writes a beginning of its own:
 # TRL, which prepares prompt and completion one by one, cannot do the same there.
 WITH_TRL = [name for name in PROCESSORS if name not in ("paligemma", "mllama")]
@@ -197,7 +213,7 @@ def random_rows(seed, number=4):
 
 
 @pytest.mark.parametrize("pad", [None, "</s>"])
-@pytest.mark.parametrize("name", ["vicuna", "chatml", "gemma, trimmed"])
+@pytest.mark.parametrize("name", ["vicuna", "chatml", "gemma, trimmed", "a system text of its own"])
 def test_prompt_and_completion_are_labelled_as_trl_does(known_to_trl, name, pad):
     processor = dressed(known_to_trl, TEMPLATES[name][0], pad)
     rows = [split(r) for r in (ONE, TWO)]
@@ -226,6 +242,47 @@ def test_messages_are_labelled_as_trl_does_where_the_template_marks_answers(know
     )
     assert torch.equal(ours["input_ids"], theirs["input_ids"])
     assert torch.equal(ours["labels"], theirs["labels"])
+
+
+def test_text_that_joins_what_the_processor_writes():
+    """The newline of "user\n" and the two that Gemma's processor writes are one token."""
+    processor = dressed(gemma3_merging(), TEMPLATES["chatml"][0])
+    talk = row(("\nWhat is it?", "A star."), ("And?", "A  dot."))
+    batch = AnswerCollator(processor)([talk])
+    three = processor.tokenizer.convert_tokens_to_ids("ĊĊĊ")
+    assert (batch["input_ids"] == three).any()
+    assert learnt(processor, batch) == ["A star.</s>A  dot.</s>"]
+    whole = AnswerCollator(processor, train_on="everything")([talk])
+    assert (whole["labels"] != -100).sum() > (batch["labels"] != -100).sum()
+
+
+def test_an_answer_that_joins_what_the_processor_writes_is_refused():
+    bare = "{% for m in messages %}" + PARTS + "{{ '\n' if m.role == 'assistant' }}{% endfor %}"
+    processor = dressed(gemma3_merging(), bare)
+    talk = row(("What is it?", "A star."), ("And?", "A dot."))
+    talk["messages"][2]["content"].insert(0, {"type": "image"})
+    talk["images"].append(picture())
+    with pytest.raises(RowError, match="processor changes the text"):
+        AnswerCollator(processor)([talk])
+
+
+def test_a_token_over_the_end_of_the_prompt():
+    """Apart in prompt and completion, as the model is asked; joined in messages, as with TRL."""
+    processor = dressed(llava_merging(), TEMPLATES["a system text of its own"][0])
+    collator = AnswerCollator(processor)
+    asked = processor(
+        text=processor.apply_chat_template(ONE["messages"][:1], add_generation_prompt=True),
+        images=picture(), return_tensors="pt",
+    )["input_ids"][0]  # fmt: skip
+    batch = collator([split(ONE), split(TWO)])
+    assert batch["input_ids"][0, : len(asked)].tolist() == asked.tolist()
+    assert learnt(processor, batch) == ["A star.</s>\n", "A star.</s>\n"]
+    assert batch["attention_mask"][1].all()  # no column more than the longest row needs
+    joined = processor.tokenizer.convert_tokens_to_ids("ĠA")
+    first = collator([ONE])["labels"]
+    assert first[first != -100][0] == joined
+    length = collator([split(ONE)])["input_ids"].shape[1]
+    assert AnswerCollator(processor, max_length=length)([split(ONE)])["labels"].shape[1] == length
 
 
 def test_everything_is_what_trl_learns_by_default_but_the_image_tokens(llava):
@@ -385,6 +442,24 @@ def test_whole_turns_are_dropped_from_the_front_and_pictures_stay(llava):
         assert batch["pixel_values"].shape[0] == 2
 
 
+def test_kept_turns_keep_their_pictures_where_they_are(llava):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    messages = []
+    for i in range(3):
+        messages += [message("user", f"q{i}?", 1), message("assistant", f"a{i}")]
+    three = {"messages": messages, "images": [picture(color=(i * 90, 0, 0)) for i in range(3)]}
+    whole = AnswerCollator(processor)([three])
+    length = whole["input_ids"].shape[1]
+    one = "<image>" * 16
+    for limit, text in (
+        (length - 1, f"USER: {one * 2}q1? ASSISTANT: a1</s>USER: {one}q2? ASSISTANT: a2</s>"),
+        (length - 40, f"USER: {one * 3}q2? ASSISTANT: a2</s>"),
+    ):
+        batch = AnswerCollator(processor, max_length=limit)([three])
+        assert processor.decode(batch["input_ids"][0]) == text
+        assert torch.equal(batch["pixel_values"], whole["pixel_values"])
+
+
 @pytest.mark.parametrize(
     ("rows", "options"),
     [
@@ -400,11 +475,31 @@ def test_what_cannot_be_shortened_is_refused_by_row(llava, rows, options):
     assert caught.value.row == 1
 
 
+@pytest.mark.parametrize("rows", [[], ONE])
+def test_a_batch_that_is_none(llava, rows):
+    with pytest.raises(ValueError, match="A batch is a list of one row or more, not"):
+        AnswerCollator(llava)(rows)
+
+
+def test_an_empty_column_beside_a_filled_one(llava):
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    batch = AnswerCollator(processor)([{"messages": ONE["messages"], "images": [],
+                                        "image": picture()}])  # fmt: skip
+    assert learnt(processor, batch) == [" A star.</s>"]
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
 def changed(**columns):
     return {**copy.deepcopy(ONE), **columns}
+
+
+def cut_short():
+    """A file that is opened and not yet read: what `datasets` gives."""
+    import io
+
+    return Image.open(io.BytesIO(tiny_png()[:60]))
 
 
 def with_message(index, **values):
@@ -432,7 +527,13 @@ def with_message(index, **values):
         ({**TWO, "messages": TWO["messages"][:-1]}, "ends with the user"),
         (changed(messages=[]), "conversation is empty"),
         (changed(messages="What?"), "'messages' must be a list of messages"),
-        ({"conversations": [], "images": []}, "columns 'conversations', 'images'; needed is"),
+        ({"conversations": [], "images": []}, "LLaVA's own form, make each .'from': 'human'"),
+        (changed(messages=[{"from": "human", "value": "?"}]), "'from' of LLaVA's own form: make"),
+        (changed(images=[None]), r"picture 1 of 1 is missing \(None\): put it there"),
+        (changed(images=[{"bytes": None, "path": None}]), "neither bytes nor a path: replace it"),
+        (changed(images=[{"bytes": b"", "path": None}]), r"read \(it is empty\): replace it"),
+        (changed(images=[{"bytes": b"text", "path": None}]), r"\(it is no picture\): replace it"),
+        (changed(images=[cut_short()]), r"its picture cannot be read \(image file .*: replace it"),
         ({"prompt": "a", "images": []}, "columns 'prompt', 'images'; needed is"),
         ({"prompt": "<image>a", "completion": " "}, "completion is empty"),
         ({"prompt": "a", "completion": "b", "image": picture()}, "1 picture but its prompt has"),
@@ -458,6 +559,11 @@ def test_a_row_with_an_id_is_named_by_it(llava):
         ("{% for m in messages %}{{ m.content[-1].text }}{% endfor %}", "no place for pictures"),
         ("<image>", "no place for answers"),
         ("{% for m in messages %}", "cannot be rendered"),
+        (
+            "{% for m in messages %}{{ m.role + ': ' + m['content'] }}{% endfor %}",
+            r"cannot be rendered with a picture \(TypeError: .*set another, for instance",
+        ),
+        ("{{ raise_exception('no pictures') }}", "no pictures.*set another, for instance"),
     ],
 )
 def test_a_template_that_cannot_do_it_is_refused_before_any_row(llava, template, says):
@@ -488,8 +594,13 @@ def test_processors_that_cannot_do_it_are_refused(llava):
 
 
 @pytest.mark.parametrize(
-    "options", [{"train_on": "all"}, {"too_long": "cut"}, {"max_length": 0}, {"max_length": 1.5}]
-)
+    "options", [{"train_on": "all"}, {"too_long": "cut"}, {"max_length": 0}, {"max_length": 1.5},
+                {"max_length": True}],
+)  # fmt: skip
 def test_options_that_cannot_be_are_refused(llava, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         AnswerCollator(llava, **options)
+
+
+def test_max_length_is_any_whole_number(llava):
+    assert AnswerCollator(llava, max_length=np.int64(500))([ONE])["labels"].shape[0] == 1

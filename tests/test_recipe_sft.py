@@ -17,7 +17,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
 
 import vlm_helpers as vh
-from recipes.sft import load_rows
+from recipes.sft import load_rows, main
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "recipes" / "accelerate").glob("*.yaml"))
@@ -111,12 +111,51 @@ def test_killed_and_resumed(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL  # it had not come to its end
     assert not (tmp_path / "killed" / "adapter_model.safetensors").exists()
-    run(words)
+    assert "Going on from" in run(words)
     whole, resumed = (
         load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "killed")
     )
     assert all(torch.allclose(whole[name], resumed[name], atol=1e-6) for name in whole)
     assert losses(tmp_path / "killed") == pytest.approx(losses(tmp_path / "whole"))
+
+
+def test_rows_without_pictures_and_a_template_from_a_file(tmp_path):
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    datasets.Dataset.from_list([{"messages": talk}] * 8).to_parquet(tmp_path / "rows.parquet")
+    template = tmp_path / "other.jinja"
+    template.write_text(vh.prompts.template("llava-1.5-hf"))
+    more = ("--data", tmp_path / "rows.parquet", "--max_steps", 2, "--save_steps", 2,
+            "--output_dir", tmp_path / "out", "--chat_template_path", template)  # fmt: skip
+    said = run(command(tmp_path / "out", *more))
+    assert "8 rows can be trained on" in said
+    assert "would not learn to stop" in said  # so the pre-flight pass saw the template
+    assert len(losses(tmp_path / "out")) == 2
+    assert vh.load("pocket-llava", adapter=tmp_path / "out")
+    saved = (tmp_path / "out" / "chat_template.jinja").read_text()
+    assert saved == template.read_text()
+
+
+def test_a_run_that_has_ended(alone):
+    before = (alone / "adapter_model.safetensors").read_bytes()
+    said = run(command(alone, "--per_device_train_batch_size", 8))
+    assert "Nothing to do: this run has come to its end" in said and "checkpoint-4" in said
+    assert (alone / "adapter_model.safetensors").read_bytes() == before
+    assert not (alone / "checkpoint-5").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--data", "/nowhere/*.parquet"), "No file fits data='/nowhere"),
+        (("--streaming", "true", "--max_steps", "-1"), "set max_steps"),
+        (("--chat_template_path", "/nowhere.jinja"), "No file chat_template_path='/nowhere.jinja'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_model_is_loaded(monkeypatch, tmp_path, more, says):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", None)
+    with pytest.raises((FileNotFoundError, ValueError), match=says):
+        main([*OPTIONS, "--output_dir", str(tmp_path), *more])
 
 
 def test_the_command_of_trl(tmp_path):
@@ -167,6 +206,16 @@ def test_shards_of_webdataset(tmp_path, streaming):
         assert len(one["images"]) == len(other["images"])
         got, want = collator([one]), collator([other])
         assert all(torch.equal(got[name], want[name]) for name in want)
+
+
+def test_pictures_come_in_the_order_of_their_numbers(tmp_path):
+    from PIL import Image
+
+    colors = [(20 * i, 0, 0) for i in range(11)]
+    pictures = [Image.new("RGB", (8, 8), color) for color in colors]
+    shard(tmp_path / "a.tar", [{"messages": [], "images": pictures}])
+    (found,) = load_rows(str(tmp_path / "a.tar"), False)
+    assert [picture.getpixel((0, 0)) for picture in found["images"]] == colors
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -76,6 +76,39 @@ def test_a_model_that_wants_more_than_pixel_values(tmp_path):
     assert "vision encoder is left out" in str(found)
 
 
+@pytest.mark.parametrize("name", ["Idefics3", "SmolVLM", "Kosmos2"])
+def test_a_decoder_of_another_name(name):
+    """Of these it is `text_model`; the adapters go there, and nowhere else."""
+    text = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128,
+            "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 500}  # fmt: skip
+    if name == "Kosmos2":
+        text = {"layers": 2, "embed_dim": 64, "ffn_dim": 128, "attention_heads": 4,
+                "vocab_size": 500}  # fmt: skip
+    else:
+        text["model_type"] = "llama"
+    config = getattr(transformers, f"{name}Config")(text_config=text)
+    found = vh.training.estimate(config, lora=4, tokens=100)
+    four = 4 * 4 * (64 + 64)
+    rest = (2 if name == "Kosmos2" else 3) * 4 * (64 + 128)
+    assert found.trainable == 2 * (four + rest)
+    assert 0 < found.activations
+
+
+def test_a_dtype_of_torch():
+    short = vh.training.estimate("pocket-llava", dtype=torch.bfloat16)
+    assert short == vh.training.estimate("pocket-llava", dtype="bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("pictures", -1), ("pictures", 1.5), ("batch_size", True), ("lora", True), ("lora", "16"),
+     ("lora", 0)],
+)  # fmt: skip
+def test_options_that_cannot_be_are_named(option, value):
+    with pytest.raises(ValueError, match=f"{option} must be .* not {value!r}"):
+        vh.training.estimate("pocket-llava", **{option: value})
+
+
 def test_wrong_arguments_are_said():
     with pytest.raises(ValueError, match="tokens must be"):
         vh.training.estimate("pocket-llava", tokens=0)

@@ -113,6 +113,39 @@ def test_rows_that_are_too_long_are_named():
         preflight([good()], collator, progress=False)
 
 
+def test_rows_that_lose_turns_are_counted():
+    long = good()
+    long["messages"] = long["messages"][:2] + 3 * [
+        {"role": "user", "content": "What else is to be seen?"},
+        {"role": "assistant", "content": "Nothing else."},
+    ]
+    whole = vh.collators.AnswerCollator(vh.load().processor)
+    rows = [good(), long, good(1), long]
+    limit = whole([long])["input_ids"].shape[1] - 1
+    collator = vh.collators.AnswerCollator(vh.load().processor, max_length=limit)
+    found = preflight(rows, collator, progress=False)
+    assert found.shortened == [1, 3]
+    assert f"2 rows have more than {limit} tokens (max_length)" in str(found)
+    assert "lose first turns: rows 1, 3." in str(found)
+    assert preflight(rows, whole, progress=False).shortened == []
+
+
+def test_messages_name_no_addresses():
+    def broken(rows):
+        raise ValueError(f"cannot take {object()} at all")
+
+    with pytest.raises(PreflightError, match="cannot take object at all"):
+        preflight([good()], broken, progress=False)
+
+
+def test_the_template_of_llava_hf_ends_no_answer():
+    processor = vh.load().processor
+    for family, warned in (("llava-1.5-hf", True), ("llava-1.5", False)):
+        processor.chat_template = vh.prompts.template(family)
+        found = preflight([good()], vh.collators.AnswerCollator(processor), progress=False)
+        assert ("would not learn to stop" in str(found)) == warned
+
+
 def test_a_template_that_never_ends_an_answer():
     processor = vh.load().processor
     processor.chat_template = processor.chat_template.replace("</s>", "")

@@ -50,11 +50,19 @@ LOCATIONS = [f"<loc_{i}>" for i in range(64)]
 IMAGE_ID = SPECIAL.index("<image>")
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte, five special tokens, 64 location tokens that are not special."""
+# Runs of newlines, and a space with the letter after it, each one token: Ċ and Ġ are their bytes.
+MERGES = [("Ċ", "Ċ"), ("ĊĊ", "Ċ"), ("Ġ", "A"), ("Ġ", "R"), ("Ġ", "G")]
+
+
+def tokenizer(merges=()) -> PreTrainedTokenizerFast:
+    """One token a byte, five special tokens, 64 location tokens that are not special.
+
+    `merges`: pairs of tokens that make one, such as `MERGES`.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: i for i, token in enumerate(SPECIAL + alphabet)}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    made = ["".join(pair) for pair in merges]
+    vocabulary = {token: i for i, token in enumerate(SPECIAL + alphabet + made)}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=list(merges)))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(

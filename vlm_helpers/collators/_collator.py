@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import numbers
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from jinja2 import TemplateError
 
 from vlm_helpers.collators._rows import RowError, Talk, read
-from vlm_helpers.collators._spans import answers, moved, pieces, tokens
+from vlm_helpers.collators._spans import (
+    Span,
+    answers,
+    check_whole,
+    moved,
+    pieces,
+    tokens,
+)
 
 IGNORED = -100  # the label that cross entropy leaves out
 
+_REMEDY = "set another, for instance processor.chat_template = vh.prompts.template('llava-1.5')."
+
 TRAIN_ON = ("answers", "last answer", "everything")
 TOO_LONG = ("drop_turns", "raise")
+
+
+@dataclass
+class Prompt:
+    """A row as text.
+
+    Attributes:
+        text: the conversation, rendered.
+        encoding: its tokens, with one image token for each picture.
+        start: the character where the completion of a prompt/completion row begins; else None.
+        apart: whether the text has a padding token before that, to keep the completion's first
+            token from joining the prompt's last one. The batch does not have it.
+    """
+
+    text: str
+    encoding: Any
+    start: int | None = None
+    apart: bool = False
 
 
 class AnswerCollator:
@@ -34,12 +64,18 @@ class AnswerCollator:
     padding are never learnt; an end token is, also where it is the padding token too. Padding goes
     to the right. A beginning-of-text token is added where `processor.apply_chat_template` adds it.
 
+    Where a generation prompt ends in a space, a tokenizer may join that space and the first word
+    of the answer into one token, which the model could not give when it is asked. The completion of
+    a prompt/completion row then begins with a token of its own, as with TRL and as when the model
+    is asked. The text of `messages` is one piece, as with TRL, and such a token is learnt whole:
+    there, use a template whose generation prompt does not end in a space.
+
     Args:
         processor: of a vision language model, with a chat template that has room for pictures.
         train_on: "answers"; "last answer", of each conversation; or "everything" but image tokens.
         max_length: tokens that a row may have, image tokens included; None for no limit.
         too_long: what to do with a longer one. "drop_turns" leaves out its first question and
-            answer, and so on; pictures stay, before the first question that is kept, for later
+            answer, and so on; their pictures move to the first question that is kept, for later
             questions are mostly about them. "raise" refuses the row. Nothing is ever cut, and a
             row whose last turn alone is too long is refused in either case.
     Returns (when called):
@@ -62,7 +98,8 @@ class AnswerCollator:
             raise ValueError(f"train_on must be one of {TRAIN_ON}, not {train_on!r}.")
         if too_long not in TOO_LONG:
             raise ValueError(f"too_long must be one of {TOO_LONG}, not {too_long!r}.")
-        if max_length is not None and (not isinstance(max_length, int) or max_length < 1):
+        whole = isinstance(max_length, numbers.Integral) and not isinstance(max_length, bool)
+        if max_length is not None and not (whole and max_length > 0):
             raise ValueError(f"max_length must be a number of tokens, not {max_length!r}.")
         self.processor, self.train_on = processor, train_on
         self.max_length, self.too_long = max_length, too_long
@@ -75,6 +112,13 @@ class AnswerCollator:
         self._check_template()
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return self.collate(rows)[0]
+
+    def collate(self, rows: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[int]]:
+        """The batch, and how many messages `max_length` took from the front of each row."""
+        if isinstance(rows, Mapping) or not len(rows):
+            given = "a dict: put the row into a list" if isinstance(rows, Mapping) else "none"
+            raise ValueError(f"A batch is a list of one row or more, not {given}.")
         names = [row.get("id") if hasattr(row, "get") else None for row in rows]
         talks = []
         for i, row in enumerate(rows):
@@ -82,17 +126,16 @@ class AnswerCollator:
                 talks.append(read(row, self.image_token))
             except (TypeError, ValueError, OSError) as error:
                 raise RowError(i, str(error), names[i]) from error
-        texts = [self._text(i, talk, names[i]) for i, talk in enumerate(talks)]
-        batch = self._process(texts, talks)
-        while self.max_length is not None and batch["attention_mask"].shape[1] > self.max_length:
-            lengths = batch["attention_mask"].sum(1).tolist()
-            for i, length in enumerate(lengths):
-                if length > self.max_length:
-                    talks[i] = self._shorter(i, talks[i], length, names[i])
-                    texts[i] = self._text(i, talks[i], names[i])
-            batch = self._process(texts, talks)
-        batch["labels"] = self._labels(texts, talks, batch, names)
-        return batch
+        messages = [len(talk.messages) for talk in talks]
+        prompts = self._prompts([self._text(i, talk, names[i]) for i, talk in enumerate(talks)])
+        batch = self._process(prompts, talks)
+        while too_long := self._too_long(batch, prompts):
+            for i, length in too_long.items():
+                talks[i] = self._shorter(i, talks[i], length, names[i])
+                (prompts[i],) = self._prompts([self._text(i, talks[i], names[i])])
+            batch = self._process(prompts, talks)
+        self._label(batch, prompts, talks, names)
+        return batch, [before - len(talk.messages) for before, talk in zip(messages, talks)]
 
     # --- text ---
 
@@ -103,13 +146,33 @@ class AnswerCollator:
             messages, tokenize=False, add_generation_prompt=add_generation_prompt
         )
 
-    def _text(self, i: int, talk: Talk, name: Any) -> str:
+    def _prompts(self, found: list[tuple[str, str | None]]) -> list[Prompt]:
+        texts = [text for text, _ in found]
+        # In one call, which is faster than many.
+        encodings = self._encode([*texts, *(before or "" for _, before in found)])
+        prompts = []
+        for (text, before), encoding, asked in zip(found, encodings, encodings[len(found) :]):
+            if before is None:
+                prompts.append(Prompt(text, encoding))
+            elif encoding.ids[: len(asked.ids)] == asked.ids:
+                prompts.append(Prompt(text, encoding, len(before)))
+            else:
+                head = before + self.processor.tokenizer.pad_token
+                text = head + text[len(before) :]
+                prompts.append(Prompt(text, self._encode([text])[0], len(head), apart=True))
+        return prompts
+
+    def _text(self, i: int, talk: Talk, name: Any) -> tuple[str, str | None]:
+        """The row, rendered, and with what it begins: all that comes before a completion."""
         if talk.texts:
             prompt, completion = talk.texts
             end = self.processor.tokenizer.eos_token or ""
-            return prompt + completion + end * (not completion.endswith(end))
+            return prompt + completion + end * (not completion.endswith(end)), prompt
+        before = None
         try:
             text = self._render(talk.messages)
+            if talk.prompt is not None:
+                before = self._render(talk.messages[: talk.prompt], add_generation_prompt=True)
         except (TemplateError, TypeError, ValueError) as error:
             raise RowError(i, f"the chat template refuses it: {error}", name) from error
         if self.image_token and text.count(self.image_token) != len(talk.images):
@@ -119,20 +182,16 @@ class AnswerCollator:
                 f"{len(talk.images)} pictures: use a template that writes one for each.",
                 name,
             )
-        return text
+        return text, before if before is not None and text.startswith(before) else None
 
-    def _spans(self, talk: Talk, text: str) -> list[tuple[int, int]]:
+    def _spans(self, talk: Talk, prompt: Prompt) -> list[Span]:
         """The characters to learn."""
         if self.train_on == "everything":
-            return [(0, len(text))]
-        if talk.texts:
-            return [(len(talk.texts[0]), len(text))]
-        if talk.prompt is not None:
-            before = self._render(talk.messages[: talk.prompt], add_generation_prompt=True)
-            if text.startswith(before):
-                return [(len(before), len(text))]
+            return [(0, len(prompt.text))]
+        if prompt.start is not None:
+            return [(prompt.start, len(prompt.text))]
         only_last = self.train_on == "last answer" or talk.prompt is not None
-        return answers(talk.messages, text, self._render, self._ends, only_last=only_last)
+        return answers(talk.messages, prompt.text, self._render, self._ends, only_last=only_last)
 
     def _shorter(self, i: int, talk: Talk, length: int, name: Any) -> Talk:
         """The conversation without its first turns, as many as it takes, by their text alone."""
@@ -153,59 +212,88 @@ class AnswerCollator:
         before = self._tokens(self._render(talk.messages))
         while True:
             turns_left = turns_left[2:]
-            pictures = [{"type": "image"}] * len(talk.images)
-            words = [part for part in turns_left[0]["content"] if part["type"] != "image"]
-            kept = [
-                {"role": "user", "content": pictures + words},
-                *(dict(m, content=[p for p in m["content"] if p["type"] != "image"])
-                  for m in turns_left[1:]),
-            ]  # fmt: skip
-            messages = [*system, *kept]
+            dropped = len(talk.messages) - len(system) - len(turns_left)
+            pictures = [
+                part
+                for message in talk.messages[: len(system) + dropped]
+                for part in message["content"]
+                if part["type"] == "image"
+            ]
+            question = dict(turns_left[0], content=pictures + turns_left[0]["content"])
+            messages = [*system, question, *turns_left[1:]]
             saved = before - self._tokens(self._render(messages))
             if length - saved <= self.max_length or len(turns_left) <= 2:
-                dropped = len(talk.messages) - len(messages)
                 prompt = talk.prompt - dropped if talk.prompt is not None else None
                 return Talk(messages, talk.images, prompt)
 
     def _tokens(self, text: str) -> int:
-        return len(self.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return len(self._encode([text])[0].ids)
+
+    def _encode(self, texts: list[str]) -> list[Any]:
+        """The tokens of each text, as `tokenizers` gives them: with their characters."""
+        return self.processor.tokenizer(texts, add_special_tokens=False).encodings
 
     # --- tensors ---
 
-    def _process(self, texts: list[str], talks: list[Talk]) -> dict[str, Any]:
+    def _process(self, prompts: list[Prompt], talks: list[Talk]) -> dict[str, Any]:
+        import torch
+        from transformers import BatchFeature
+
         images = [talk.images for talk in talks]
         bos = self.processor.tokenizer.bos_token
-        return dict(
-            self.processor(
-                text=texts,
-                images=images if any(images) else None,
-                padding=True,
-                padding_side="right",
-                return_tensors="pt",
+        found = self.processor(
+            text=[prompt.text for prompt in prompts],
+            images=images if any(images) else None,
+            text_kwargs={
+                "padding": True,
+                "padding_side": "right",
                 # As apply_chat_template does: not a second one where the template writes it.
-                add_special_tokens=not (bos and texts[0].startswith(bos)),
-            )
+                "add_special_tokens": not (bos and prompts[0].text.startswith(bos)),
+            },
+            images_kwargs={"return_tensors": "pt"},
         )
+        # Most give tokens as lists, of which transformers makes tensors number by number.
+        for name in ("input_ids", "attention_mask"):
+            if not isinstance(found[name], torch.Tensor):
+                found[name] = torch.from_numpy(np.array(found[name]))
+        return dict(BatchFeature(dict(found), tensor_type="pt"))
 
-    def _labels(self, texts: list[str], talks: list[Talk], batch: dict, names: list) -> Any:
+    def _too_long(self, batch: dict, prompts: list[Prompt]) -> dict[int, int]:
+        """The lengths of rows that have more than `max_length` tokens."""
+        if self.max_length is None:
+            return {}
+        lengths = batch["attention_mask"].sum(1).tolist()
+        found = {i: length - prompts[i].apart for i, length in enumerate(lengths)}
+        return {i: length for i, length in found.items() if length > self.max_length}
+
+    def _label(
+        self, batch: dict, prompts: list[Prompt], talks: list[Talk], names: list[Any]
+    ) -> None:
         import torch
 
-        plain = self.processor.tokenizer(texts, add_special_tokens=False)
         ids = batch["input_ids"]
-        labels = torch.full_like(ids, IGNORED)
+        batch["labels"] = labels = torch.full_like(ids, IGNORED)
+        extra = torch.zeros_like(ids, dtype=torch.bool)
         lengths = batch["attention_mask"].sum(1).tolist()
-        for i, (text, talk, processed) in enumerate(zip(texts, talks, ids.tolist())):
+        for i, (prompt, talk, processed) in enumerate(zip(prompts, talks, ids.tolist())):
+            rendered = prompt.encoding.ids
             try:
-                spans = self._spans(talk, text)
-                found = pieces(plain["input_ids"][i], processed[: lengths[i]], self._markers)
+                spans = [tokens(prompt.encoding, span) for span in self._spans(talk, prompt)]
+                found = pieces(rendered, processed[: lengths[i]], self._markers)
+                learnt = [place for span in spans for place in moved(span, found)]
+                if self.train_on != "everything":
+                    check_whole(spans, learnt, rendered, self._markers)
             except (TemplateError, ValueError) as error:
                 raise RowError(i, str(error), names[i]) from error
-            learnt = [place for s in spans for place in moved(tokens(plain.encodings[i], s), found)]
             if not learnt:
                 raise RowError(i, "there is nothing to learn from it: drop it.", names[i])
             for start, end in learnt:
                 labels[i, start:end] = ids[i, start:end]
-        return labels
+            if prompt.apart:
+                padding = tokens(prompt.encoding, (prompt.start - 1, prompt.start))
+                extra[i, moved(padding, found)[0][0]] = True
+        if extra.any():
+            _take_out(batch, extra)
 
     # --- checks ---
 
@@ -218,14 +306,29 @@ class AnswerCollator:
         ]
         try:
             text = self._render(messages)
-        except TemplateError as error:
-            raise ValueError(f"The chat template cannot be rendered: {error}.") from error
+        except Exception as error:  # a template can fail like any program
+            raise ValueError(
+                "The chat template cannot be rendered with a picture "
+                f"({type(error).__name__}: {str(error).rstrip('.')}): {_REMEDY}"
+            ) from error
         if "A star." not in text or (self.image_token and self.image_token not in text):
             missing = "answers" if "A star." not in text else f"pictures ({self.image_token!r})"
-            raise ValueError(
-                f"The chat template has no place for {missing}: set another, for instance "
-                "processor.chat_template = vh.prompts.template('llava-1.5')."
-            )
+            raise ValueError(f"The chat template has no place for {missing}: {_REMEDY}")
+
+
+def _take_out(batch: dict[str, Any], extra: Any) -> None:
+    """Takes out one token in some rows; `extra` [rows, tokens] is true where it stands."""
+    import torch
+
+    shape = extra.shape
+    batch["attention_mask"][extra] = 0
+    batch["labels"][extra] = IGNORED
+    order = extra.int().argsort(dim=1, stable=True)  # it goes behind the padding
+    rows = torch.arange(shape[0])[:, None]
+    longest = batch["attention_mask"].sum(1).max()
+    for name, value in batch.items():
+        if value.shape[:2] == shape:
+            batch[name] = value[rows, order][:, :longest]
 
 
 def _markers(processor: Any, image_token: str | None) -> set[str]:

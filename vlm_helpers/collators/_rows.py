@@ -19,6 +19,11 @@ from vlm_helpers.loading import to_rgb
 
 ROLES = ("system", "user", "assistant")
 
+_FROM_LLAVA = (
+    "make each {'from': 'human', 'value': …} a {'role': 'user', 'content': …}, 'gpt' the role "
+    "'assistant', and each '<image>' in a text an image part"
+)
+
 
 class RowError(ValueError):
     """A row that cannot be trained on.
@@ -69,9 +74,12 @@ def read(row: Any, image_token: str | None) -> Talk:
         given = [*_listed(row["prompt"], "prompt"), *_listed(row["completion"], "completion")]
         prompt = len(row["prompt"])
     else:
+        remedy = "rename or add them"
+        if "conversations" in row:
+            remedy = "in rows of LLaVA's own form, " + _FROM_LLAVA
         raise ValueError(
             f"it has the columns {', '.join(map(repr, row))}; needed is 'messages', or 'prompt' "
-            "and 'completion': rename or add them."
+            f"and 'completion': {remedy}."
         )
     messages, images = [], []
     waiting = list(pictures)
@@ -89,7 +97,7 @@ def read(row: Any, image_token: str | None) -> Talk:
             f"{len(pictures) - len(waiting)}: add a part {{'type': 'image'}} for each, or drop "
             "the others."
         )
-    return Talk(messages, [_open(image) for image in images], prompt)
+    return Talk(messages, _opened(images), prompt)
 
 
 def place(index: int) -> str:
@@ -101,30 +109,53 @@ def count(number: int, what: str) -> str:
 
 
 def _pictures(row: Mapping) -> list[Any]:
-    found = row.get("images")
-    if found is None:
-        found = row.get("image")
-    if found is None:
+    found = _pictures_in(row.get("images"))
+    found = found or _pictures_in(row.get("image"))  # a column may be there for other rows
+    for i, picture in enumerate(found):
+        if picture is None:
+            raise ValueError(
+                f"picture {i + 1} of {len(found)} is missing (None): put it there, or take the "
+                "place and its image part out."
+            )
+    return found
+
+
+def _pictures_in(column: Any) -> list[Any]:
+    if column is None:
         return []
-    if getattr(found, "dtype", None) == "object":  # pandas reads lists as arrays
-        found = found.tolist()
-    return list(found) if isinstance(found, list | tuple) else [found]
+    if getattr(column, "dtype", None) == "object":  # pandas reads lists as arrays
+        column = column.tolist()
+    return list(column) if isinstance(column, list | tuple) else [column]
 
 
-def _open(source: Any) -> Image.Image:
-    if isinstance(source, Mapping):  # a picture of `datasets` that was not decoded
-        data, path = source.get("bytes"), source.get("path")
-        if data is None:
-            return to_rgb(path)
-        try:
-            source = Image.open(io.BytesIO(data))
-            source.load()
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            name = f"picture {path!r}" if path else "picture"
-            raise ValueError(f"its {name} cannot be read ({error}): replace it.") from None
+def _open(source: Any, number: int, of: int) -> Image.Image:
+    """The picture, RGB; what is wrong with it is said with its name, or its number in the row."""
     if type(source) is Image.Image and source.mode == "RGB" and not source.info:
         return source  # it is only read, so it needs no copy
-    return to_rgb(source)
+    name = f"its picture {number + 1}" if of > 1 else "its picture"
+    if isinstance(source, Mapping):  # a picture of `datasets` that was not decoded
+        data, path = source.get("bytes"), source.get("path")
+        if data is None and path is None:
+            raise ValueError(f"{name} has neither bytes nor a path: replace it, or drop the row.")
+        if data is None:
+            return to_rgb(path)
+        name = f"{name} {path!r}" if path else name
+        source = io.BytesIO(data)
+    if not isinstance(source, io.BytesIO | Image.Image):
+        return to_rgb(source)
+    try:
+        picture = Image.open(source) if isinstance(source, io.BytesIO) else source
+        picture.load()
+    except Image.UnidentifiedImageError:
+        why = "it is no picture" if source.getbuffer().nbytes else "it is empty"
+        raise ValueError(f"{name} cannot be read ({why}): replace it, or drop the row.") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{name} cannot be read ({error}): replace it, or drop the row.") from None
+    return to_rgb(picture)
+
+
+def _opened(sources: list[Any]) -> list[Image.Image]:
+    return [_open(source, i, len(sources)) for i, source in enumerate(sources)]
 
 
 def _plain(prompt: str, completion: str, pictures: list, image_token: str | None) -> Talk:
@@ -138,7 +169,7 @@ def _plain(prompt: str, completion: str, pictures: list, image_token: str | None
             f"it has {count(len(pictures), 'picture')} but its prompt has {image_token!r} "
             f"{count(markers, 'time')}: one for each."
         )
-    return Talk([], [_open(picture) for picture in pictures], texts=(prompt, completion))
+    return Talk([], _opened(pictures), texts=(prompt, completion))
 
 
 def _listed(value: Any, column: str) -> list:
@@ -154,6 +185,8 @@ def _message(
     where: str, message: Any, waiting: list, images: list, image_token: str | None
 ) -> dict[str, Any]:
     if not isinstance(message, Mapping) or message.get("role") not in ROLES:
+        if isinstance(message, Mapping) and "from" in message:
+            raise ValueError(f"{where} has the key 'from' of LLaVA's own form: {_FROM_LLAVA}.")
         role = message.get("role") if isinstance(message, Mapping) else message
         raise ValueError(f"the role of {where} is {role!r}: use one of {', '.join(ROLES)}.")
     role, content = message["role"], message.get("content")

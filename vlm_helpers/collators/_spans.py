@@ -18,6 +18,12 @@ Piece = tuple[int, int, int]
 # Private characters that stand around an answer where it can't be found otherwise.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 
+_EDGE = 4  # tokens beside a picture that may join what the processor writes there
+_CHANGED = (
+    "the processor changes the text of the prompt, so the answers cannot be found among its "
+    "tokens: check its chat template and its tokenizer."
+)
+
 
 def answers(
     messages: Messages,
@@ -81,26 +87,57 @@ def _marked(messages: Messages, turn: int, whole: str, render: Callable) -> Span
 def pieces(rendered: list[int], processed: list[int], markers: set[int]) -> list[Piece]:
     """The text between markers, each piece as (start in `rendered`, start in `processed`, tokens).
 
-    The processor puts many tokens where one marker stood, and may add some at either end.
+    The processor puts many tokens where one marker stood, and may add some at either end. What it
+    puts there may join the text beside it, as two newlines and one do in a token of three: up to
+    `_EDGE` tokens beside a marker belong to no piece where they differ.
 
-    Raises `ValueError` where it changed the text between the markers as well.
+    Raises `ValueError` where the processor changed more of the text.
     """
     found: list[Piece] = []
     cuts = [i for i, token in enumerate(rendered) if token in markers] + [len(rendered)]
-    start = position = 0
+    runs = _runs(processed, markers)
+    start = run = 0
     for cut in cuts:
+        first, last = not found, cut == len(rendered)
         piece = rendered[start:cut]
-        last = cut == len(rendered)
-        at = _find(processed, piece, position, backwards=last and bool(found))
-        if at is None:
-            raise ValueError(
-                "the processor changes the text of the prompt, so the answers cannot be found "
-                "among its tokens: check its chat template and its tokenizer."
-            )
-        found.append((start, at, len(piece)))
-        position = at + len(piece) + (not last)
+        edges = (0 if first else _EDGE, 0 if last else _EDGE)
+        if first:
+            where = [0]
+        else:
+            where = [len(runs) - 1] if last else list(range(run + 1, len(runs) - 1))
+        for at in where:
+            match = _match(processed[: runs[at][1]], piece, runs[at][0], edges, last and not first)
+            if match is not None:
+                found.append((start + match[0], match[1], match[2]))
+                run = at
+                break
+        else:
+            if len(piece) > sum(edges):
+                raise ValueError(_CHANGED)
+            found.append((start, 0, 0))  # all of it may have joined what stands beside it
         start = cut + 1
     return found
+
+
+def _runs(processed: list[int], markers: set[int]) -> list[Span]:
+    """(start, end) of the tokens before the first marker, between two, and after the last."""
+    cuts = [i for i, token in enumerate(processed) if token in markers]
+    return list(zip([0, *(cut + 1 for cut in cuts)], [*cuts, len(processed)]))
+
+
+def _match(
+    within: list[int], piece: list[int], start: int, edges: tuple[int, int], backwards: bool
+) -> Piece | None:
+    """(tokens left out before, where the rest stands in `within`, tokens), as few out as can be."""
+    for left_out in range(min(sum(edges), max(len(piece) - 1, 0)) + 1):
+        for before in range(left_out + 1):
+            after = left_out - before
+            if before <= edges[0] and after <= edges[1]:
+                core = piece[before : len(piece) - after]
+                at = _find(within, core, start, backwards)
+                if at is not None:
+                    return before, at, len(core)
+    return None
 
 
 def _find(within: list[int], piece: list[int], start: int, backwards: bool) -> int | None:
@@ -126,3 +163,12 @@ def moved(span: range, pieces: list[Piece]) -> list[tuple[int, int]]:
         if low < high:
             found.append((low - start + at, high - start + at))
     return found
+
+
+def check_whole(
+    spans: list[range], moved: list[tuple[int, int]], rendered: list[int], markers: set[int]
+) -> None:
+    """Raises `ValueError` where the processor changed tokens of `spans` that are no markers."""
+    wanted = sum(rendered[token] not in markers for span in spans for token in span)
+    if sum(end - start for start, end in moved) < wanted:
+        raise ValueError(_CHANGED)

@@ -7,6 +7,7 @@ which have shapes and no contents: a model of seven billion parameters takes sec
 from __future__ import annotations
 
 import inspect
+import numbers
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class Estimate:
 def estimate(
     model: Any,
     *,
-    dtype: str = "bfloat16",
+    dtype: Any = "bfloat16",
     quantization: str | None = None,
     lora: Any = None,
     tokens: int = 1024,
@@ -81,8 +82,8 @@ def estimate(
     `model`: what `vh.load` takes, a configuration of transformers, or a model, whose parameters
     then learn as their `requires_grad` says, adapters included. It is not changed, and of one on
     the Hub only the configuration is fetched.
-    `dtype`: of the weights, unless `model` is one already: "float32", "float16", "bfloat16". In
-    the two short ones the step runs under autocast, as TRL runs it.
+    `dtype`: of the weights, unless `model` is one already: "float32", "float16", "bfloat16", or
+    torch's own. In the two short ones the step runs under autocast, as TRL runs it.
     `quantization`: None, "8bit" or "4bit", as in `vh.load`: of the matrices that do not learn.
     `lora`: None, so that all parameters learn; a rank, for adapters on all linear layers of the
     language model; or a `peft.LoraConfig`.
@@ -94,22 +95,27 @@ def estimate(
     those of matrix products (`FlopCounterMode`). The sum is an upper bound: gradients come while
     activations go. On the pocket model it is 0 to 20% over the measured peak
     (`python -m recipes.training_step`). Pictures whose model asks for more than
-    `pixel_values` are left out, which the result then says; where the vision encoder is frozen it
-    keeps no activations anyway.
+    `pixel_values`, or for tiles, are left out, which the result then says; where the vision
+    encoder is frozen it keeps no activations anyway.
 
     Raises `ValueError` for options that cannot be, and what `vh.load` raises for a model that is
     not to be found.
     """
-    for name, value in (("tokens", tokens), ("batch_size", batch_size)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a number from 1 up, not {value!r}.")
+    for name, value, least in (("tokens", tokens, 1), ("batch_size", batch_size, 1),
+                               ("pictures", pictures, 0)):  # fmt: skip
+        if not _whole(value) or value < least:
+            raise ValueError(f"{name} must be a whole number from {least} up, not {value!r}.")
     if quantization is not None and quantization not in memory.QUANTIZED_BYTES:
         raise ValueError(f"quantization must be None, '8bit' or '4bit', not {quantization!r}.")
     network = _network(model, dtype, lora)
     return _measure(network, quantization, tokens, batch_size, pictures, checkpointing)
 
 
-def _network(model: Any, dtype: str, lora: Any) -> Any:
+def _whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _network(model: Any, dtype: Any, lora: Any) -> Any:
     """The model with its adapters; one that is built here has shapes only."""
     import torch
     import transformers
@@ -121,8 +127,10 @@ def _network(model: Any, dtype: str, lora: Any) -> Any:
                 "peft.get_peft_model(model, …) first."
             )
         return model
+    dtype = str(dtype).removeprefix("torch.")
     if dtype not in memory.BYTES:
         raise ValueError(f"dtype must be one of {', '.join(memory.BYTES)}, not {dtype!r}.")
+    _check_lora(lora)
     config = model
     if isinstance(model, str | Path):
         config = transformers.AutoConfig.from_pretrained(checkpoints.find(model).folder)
@@ -134,11 +142,30 @@ def _network(model: Any, dtype: str, lora: Any) -> Any:
         return network
     import peft
 
-    if isinstance(lora, int):
-        names = [n for n, m in network.named_modules() if isinstance(m, torch.nn.Linear)]
-        inside = [n for n in names if "language_model" in n]
-        lora = peft.LoraConfig(r=lora, target_modules=inside)
+    if not isinstance(lora, peft.PeftConfig):
+        inside = set(network.get_decoder().modules()) - {network.get_output_embeddings()}
+        if network in inside:
+            raise ValueError(
+                f"{type(network).__name__} does not say which part of it is the language model: "
+                "give a peft.LoraConfig with target_modules as lora."
+            )
+        names = [
+            name
+            for name, module in network.named_modules()
+            if isinstance(module, torch.nn.Linear) and module in inside
+        ]
+        lora = peft.LoraConfig(r=int(lora), target_modules=names)
     return peft.get_peft_model(network, lora)
+
+
+def _check_lora(lora: Any) -> None:
+    """Before a model is built for it."""
+    if lora is None or (_whole(lora) and lora > 0):
+        return
+    import peft
+
+    if not isinstance(lora, peft.PeftConfig):
+        raise ValueError(f"lora must be a rank from 1 up or a peft.LoraConfig, not {lora!r}.")
 
 
 def _measure(
@@ -172,9 +199,11 @@ def _measure(
                 for name, t in [*parameters.items(), *inner.named_buffers()]
             }
             kept.ignore(tensors.values())
-            width = inner.get_input_embeddings().weight.shape[1]
+            words = inner.get_input_embeddings().weight
+            width = words.shape[1]
             # What comes before the decoder passes gradients on where any of it learns.
-            early = any("language_model" not in name or "embed" in name for name in learning)
+            inside = {id(p) for p in inner.get_decoder().parameters()} - {id(words)}
+            early = any(id(p) not in inside for p in learning.values())
             embeds = torch.empty(batch_size, tokens, width, dtype=dtype, requires_grad=early)
             pixels = _pixels(inner, batch_size * pictures, dtype)
             labels = torch.zeros(batch_size, tokens, dtype=torch.long)
@@ -182,9 +211,8 @@ def _measure(
             with FlopCounterMode(display=False) as counter, short:
                 kept.counter = counter
                 with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
-                    loss = torch.func.functional_call(
-                        _step()(inner), tensors, (pixels, embeds, labels)
-                    )
+                    step = _step()(inner)
+                    loss = torch.func.functional_call(step, tensors, (pixels, embeds, labels))
                 loss.backward()
                 operations = counter.get_total_flops()
     finally:
@@ -220,7 +248,7 @@ def _measure(
         parameters=sum(p.numel() for p in parameters.values()),
         trainable=sum(p.numel() for p in learning.values()),
         operations=operations,
-        left_out="" if pixels is not None or not pictures else (
+        left_out="" if step.saw or not pictures else (
             "The vision encoder is left out: it takes more than pixel values."
         ),
     )  # fmt: skip
@@ -234,15 +262,26 @@ def _step() -> type:
         def __init__(self, model: Any):
             super().__init__()
             self.model = model
+            self.saw = False  # whether the vision encoder ran
+            decoder = model.get_decoder()
+            # Some models keep a whole causal model inside; their own forward wants pictures.
+            whole = hasattr(decoder, "lm_head")
+            self.speak = decoder.forward if whole else model.forward
 
         def forward(self, pixels: Any, embeds: Any, labels: Any) -> Any:
             loss = 0.0
-            if pixels is not None:
+            features = self.look(pixels) if pixels is not None else None
+            if features is not None and features.requires_grad:
+                loss = features.float().sum() * 0
+            return loss + self.speak(inputs_embeds=embeds, labels=labels, use_cache=False).loss
+
+        def look(self, pixels: Any) -> Any:
+            try:
                 found = self.model.get_image_features(pixels, return_dict=True).pooler_output
-                features = torch.cat(list(found)) if isinstance(found, tuple | list) else found
-                if features.requires_grad:
-                    loss = features.float().sum() * 0
-            return loss + self.model(inputs_embeds=embeds, labels=labels, use_cache=False).loss
+            except ValueError:  # pictures of another shape, in tiles for instance
+                return None
+            self.saw = True
+            return torch.cat(list(found)) if isinstance(found, tuple | list) else found
 
     return Step
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlm_helpers.collators import RowError
+from vlm_helpers.collators import AnswerCollator, RowError
 from vlm_helpers.collators._collator import end_tokens
 from vlm_helpers.collators._rows import count
 
@@ -38,8 +39,12 @@ class PreflightError(ValueError):
 def _named(same: list[RowError]) -> str:
     if len(same) == 1:
         return str(same[0]).split(": ", 1)[0]
-    numbers = ", ".join(f"{fault.row:,}" for fault in same[:_NUMBERS])
-    return f"Rows {numbers}{', …' if len(same) > _NUMBERS else ''} ({len(same):,} in all)"
+    return f"Rows {_first([fault.row for fault in same])} ({len(same):,} in all)"
+
+
+def _first(rows: list[int]) -> str:
+    numbers = ", ".join(f"{row:,}" for row in rows[:_NUMBERS])
+    return f"{numbers}{', …' if len(rows) > _NUMBERS else ''}"
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,14 @@ class Preflight:
     Attributes:
         tokens: of each row, image tokens included.
         learnt: of each row, those with a label.
+        shortened: the numbers of the rows that lose turns to the collator's `max_length`.
         warnings: sentences about what is no fault of a row and may still spoil the training.
     """
 
     tokens: list[int]
     learnt: list[int]
     warnings: list[str] = field(default_factory=list)
+    shortened: list[int] = field(default_factory=list)
 
     @property
     def longest(self) -> int:
@@ -90,7 +97,7 @@ def preflight(
     from tqdm.auto import tqdm
 
     faults: list[RowError] = []
-    tokens, learnt, stops = [], [], 0
+    tokens, learnt, shortened, stops = [], [], [], 0
     enders = _enders(collator)
     number = 0
     bar = tqdm(total=_length(rows), disable=not progress, unit="row", desc="Pre-flight")
@@ -99,7 +106,10 @@ def preflight(
             row = None
             try:
                 row = fetch()
-                batch = collator([row])
+                if isinstance(collator, AnswerCollator):
+                    batch, (dropped,) = collator.collate([row])
+                else:
+                    batch, dropped = collator([row]), 0
             except Exception as error:  # a pass over all rows ends at none of them
                 name = row.get("id") if hasattr(row, "get") else None
                 why = error.why if isinstance(error, RowError) else _in_words(error, row)
@@ -112,12 +122,15 @@ def preflight(
                 tokens.append(int(batch["attention_mask"][0].sum()))
                 learnt.append(len(wanted))
                 stops += not enders.isdisjoint(wanted)
+                if dropped:
+                    shortened.append(number - 1)
             bar.update()
     if not number:
         raise ValueError("There is no row to train on: the data set is empty.")
     if faults:
         raise PreflightError(faults, number)
-    return Preflight(tokens, learnt, _warnings(enders, stops, number))
+    warnings = [*_too_long(shortened, collator), *_endless(enders, stops, number)]
+    return Preflight(tokens, learnt, warnings, shortened)
 
 
 def _length(rows: Any) -> int | None:
@@ -142,6 +155,7 @@ def _fetchers(rows: Any) -> Iterator[Callable[[], dict]]:
 def _in_words(error: Exception, row: Any) -> str:
     text = str(error).strip() or type(error).__name__
     text = text.splitlines()[0].rstrip(".")
+    text = re.sub(r"<(\S+)[^<>]* at 0x[0-9a-f]+>", r"\1", text)  # an address tells nobody anything
     if row is None:
         return f"it cannot be read ({text}): replace its picture or file, or drop the row."
     return f"the collator refuses it ({type(error).__name__}: {text})."
@@ -156,7 +170,18 @@ def _enders(collator: Any) -> set[int]:
     return set(processor.tokenizer.convert_tokens_to_ids([*names]))
 
 
-def _warnings(enders: set[int], stops: int, rows: int) -> list[str]:
+def _too_long(rows: list[int], collator: Any) -> list[str]:
+    if not rows:
+        return []
+    one = len(rows) == 1
+    return [
+        f"{count(len(rows), 'row')} {'has' if one else 'have'} more than "
+        f"{count(collator.max_length, 'token')} (max_length) and {'loses its' if one else 'lose'} "
+        f"first turns: {'row' if one else 'rows'} {_first(rows)}."
+    ]
+
+
+def _endless(enders: set[int], stops: int, rows: int) -> list[str]:
     if not enders or stops == rows:
         return []
     return [
