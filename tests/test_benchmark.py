@@ -65,3 +65,10 @@ def test_a_folder_that_does_not_exist_is_said_before_anything_is_measured(tmp_pa
 def test_table_is_markdown():
     text = benchmark.table(("what", "time"), [("a", "1 s"), ("b", "2 s")])
     assert text == "| what | time |\n| --- | ---: |\n| a | 1 s |\n| b | 2 s |"
+
+
+def test_the_docs_tell_of_every_notebook_and_none_is_too_large_for_binder():
+    text = (benchmark.ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    found = dict(re.findall(r"^\| (\S+\.ipynb) \| [\d.]+ s \| ([\d,]+) MB \|$", text, flags=re.M))
+    assert sorted(found) == sorted(p.name for p in (benchmark.ROOT / "notebooks").glob("*.ipynb"))
+    assert all(int(size.replace(",", "")) < 1500 for size in found.values()), found
