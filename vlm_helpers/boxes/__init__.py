@@ -153,13 +153,9 @@ def write(
     frame = _frame(format, found, image_size, resized)
     inside = [shape.clipped() for shape in boxes]
     text = found.write(inside, frame)
-    if _labels(_shapes(found.parse(text, frame))) != _labels(inside):
+    if _labels(found.parse(text, frame).shapes) != _labels(inside):
         _blame(inside, format, found, frame)
     return text
-
-
-def _shapes(parsed: Parsed) -> list[Box | Point | Polygon]:
-    return [*parsed.boxes, *parsed.points, *parsed.polygons]
 
 
 def _labels(shapes: Sequence[Box | Point | Polygon]) -> list[tuple[str, str | None]]:
@@ -171,7 +167,7 @@ def _blame(shapes: Sequence, format: str, found: _Format, frame: Any) -> NoRetur
     """Say which label does not come back: the first that fails alone, or after another one."""
     for before, shape in zip([None, *shapes], shapes):
         for together in ([shape], [before, shape] if before else [shape]):
-            back = _labels(_shapes(found.parse(found.write(together, frame), frame)))
+            back = _labels(found.parse(found.write(together, frame), frame).shapes)
             if back == _labels(together):
                 continue
             read = ", ".join(repr(label) for _, label in back) or "nothing"

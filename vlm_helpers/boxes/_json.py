@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vlm_helpers.boxes._literals import objects
-from vlm_helpers.boxes._parsed import Parsed, name, rounded
+from vlm_helpers.boxes._parsed import Parsed, name, numbers_of, rounded
 from vlm_helpers.boxes._shapes import Box, Point
 
 _BROKEN = "part of the object is neither JSON nor Python; the rest of it was read"
@@ -68,10 +68,6 @@ def _qwen_row(shape: Box | Point, values: list[int]) -> dict:
     return row | ({"label": shape.label} if shape.label else {})
 
 
-def _places(shape: Box | Point) -> tuple[float, ...]:
-    return shape.corners if isinstance(shape, Box) else (shape.x, shape.y)
-
-
 def parse_qwen25(text: str, image_size: tuple[int, int]) -> Parsed:
     width, height = image_size
 
@@ -86,7 +82,7 @@ def write_qwen25(shapes: Sequence[Box | Point], image_size: tuple[int, int]) -> 
     return _fenced(
         [
             _qwen_row(
-                s, [round(v * (height if i % 2 else width)) for i, v in enumerate(_places(s))]
+                s, [round(v * (height if i % 2 else width)) for i, v in enumerate(numbers_of(s))]
             )
             for s in shapes
         ]
@@ -98,7 +94,7 @@ def parse_qwen3(text: str, image_size: object) -> Parsed:
 
 
 def write_qwen3(shapes: Sequence[Box | Point], image_size: object) -> str:
-    return _fenced([_qwen_row(s, [rounded(v, 1000) for v in _places(s)]) for s in shapes])
+    return _fenced([_qwen_row(s, [rounded(v, 1000) for v in numbers_of(s)]) for s in shapes])
 
 
 def parse_gemini(text: str, image_size: object) -> Parsed:
@@ -113,7 +109,7 @@ def parse_gemini(text: str, image_size: object) -> Parsed:
 def write_gemini(shapes: Sequence[Box | Point], image_size: object) -> str:
     rows = []
     for shape in shapes:
-        values = [rounded(v, 1000) for v in _places(shape)]
+        values = [rounded(v, 1000) for v in numbers_of(shape)]
         if isinstance(shape, Box):
             x0, y0, x1, y1 = values
             row: dict[str, Any] = {"box_2d": [y0, x0, y1, x1]}
@@ -135,7 +131,7 @@ def write_moondream(shapes: Sequence[Box | Point], image_size: object) -> str:
     rows = []
     for shape in shapes:
         keys = _MOONDREAM if isinstance(shape, Box) else ("x", "y")
-        row: dict[str, Any] = dict(zip(keys, _places(shape)))
+        row: dict[str, Any] = dict(zip(keys, numbers_of(shape)))
         rows.append(row | ({"label": shape.label} if shape.label else {}))
     key = "points" if shapes and all(isinstance(s, Point) for s in shapes) else "objects"
     return json.dumps({key: rows}, ensure_ascii=False)

@@ -35,6 +35,11 @@ class Parsed:
     polygons: list[Polygon] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
 
+    @property
+    def shapes(self) -> list[Box | Point | Polygon]:
+        """All that was well-formed, kind by kind."""
+        return [*self.boxes, *self.points, *self.polygons]
+
     def drop(self, text: str, why: str) -> None:
         self.dropped.append(Dropped(text[:_SHOWN] + "…" * (len(text) > _SHOWN), why))
 
@@ -63,6 +68,15 @@ def _no_place(*values: float) -> str | None:
     if min(values) < 0 or max(values) > 1:
         return "outside of the picture"
     return None
+
+
+def numbers_of(shape: Box | Point | Polygon) -> tuple[float, ...]:
+    """The numbers of a shape in a row, x first."""
+    if isinstance(shape, Box):
+        return shape.corners
+    if isinstance(shape, Point):
+        return shape.x, shape.y
+    return tuple(v for point in shape.points for v in point)
 
 
 def name(text: str | None) -> str | None:

@@ -30,12 +30,10 @@ def _tags(reference: str, box: str, quad: str) -> re.Pattern:
     )
 
 
-_QWEN = _tags("<ref>…</ref>", "<box>…</box>", "<quad>…</quad>")
-_QWEN2 = _tags(
-    "<|object_ref_start|>…<|object_ref_end|>",
-    "<|box_start|>…<|box_end|>",
-    "<|quad_start|>…<|quad_end|>",
-)
+_QWEN_TAGS = ("<ref>…</ref>", "<box>…</box>")
+_QWEN2_TAGS = ("<|object_ref_start|>…<|object_ref_end|>", "<|box_start|>…<|box_end|>")
+_QWEN = _tags(*_QWEN_TAGS, "<quad>…</quad>")
+_QWEN2 = _tags(*_QWEN2_TAGS, "<|quad_start|>…<|quad_end|>")
 
 
 def _in_tags(pattern: re.Pattern, text: str, scale: int) -> Parsed:
@@ -78,7 +76,7 @@ def parse_qwen(text: str, image_size: object) -> Parsed:
 
 
 def write_qwen(boxes: Sequence[Box], image_size: object) -> str:
-    return _write_in_tags(boxes, "<ref>…</ref>", "<box>…</box>")
+    return _write_in_tags(boxes, *_QWEN_TAGS)
 
 
 def parse_qwen2(text: str, image_size: object) -> Parsed:
@@ -86,8 +84,7 @@ def parse_qwen2(text: str, image_size: object) -> Parsed:
 
 
 def write_qwen2(boxes: Sequence[Box], image_size: object) -> str:
-    reference = "<|object_ref_start|>…<|object_ref_end|>"
-    return _write_in_tags(boxes, reference, "<|box_start|>…<|box_end|>")
+    return _write_in_tags(boxes, *_QWEN2_TAGS)
 
 
 _COG = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vlm_helpers.boxes._parsed import INSIDE, Parsed, cell, name
+from vlm_helpers.boxes._parsed import INSIDE, Parsed, cell, name, numbers_of
 from vlm_helpers.boxes._shapes import Box, Point, Polygon
 
 _KOSMOS = 32
@@ -229,21 +229,12 @@ def write_florence(shapes: Sequence[Box | Polygon], image_size: object) -> str:
     """Boxes as four tokens; outlines inside of <poly>, so that they are read as such."""
 
     def one(shape: Box | Polygon) -> str:
-        tokens = "".join(f"<loc_{cell(v, 1000)}>" for v in _places(shape))
+        tokens = "".join(f"<loc_{cell(v, 1000)}>" for v in numbers_of(shape))
         if isinstance(shape, Polygon):
             tokens = f"<poly>{tokens}</poly>"
         return (shape.label or "") + tokens
 
     return "".join(map(one, shapes))
-
-
-def _places(shape: Box | Point | Polygon) -> tuple[float, ...]:
-    """The numbers of a shape in a row, x first."""
-    if isinstance(shape, Box):
-        return shape.corners
-    if isinstance(shape, Point):
-        return shape.x, shape.y
-    return tuple(v for point in shape.points for v in point)
 
 
 _POCKET = re.compile(r"(?P<locs>(?:<loc_\d{2}>)+)|<loc_?\d*>?")
@@ -277,7 +268,7 @@ def parse_pocket(text: str, image_size: object) -> Parsed:
 
 def write_pocket(shapes: Sequence[Box | Point | Polygon], image_size: object) -> str:
     def one(shape: Box | Point | Polygon) -> str:
-        tokens = "".join(f"<loc_{cell(v, 64):02d}>" for v in _places(shape))
+        tokens = "".join(f"<loc_{cell(v, 64):02d}>" for v in numbers_of(shape))
         return f"{shape.label} {tokens}" if shape.label else tokens
 
     return ", ".join(map(one, shapes))

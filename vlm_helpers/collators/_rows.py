@@ -16,8 +16,7 @@ from typing import Any
 from PIL import Image
 
 from vlm_helpers.loading import to_rgb
-
-ROLES = ("system", "user", "assistant")
+from vlm_helpers.loading._messages import ROLES
 
 _FROM_LLAVA = (
     "make each {'from': 'human', 'value': …} a {'role': 'user', 'content': …}, 'gpt' the role "

@@ -83,9 +83,7 @@ def boxes(
 
 
 def _listed(shapes: Parsed | Sequence[Shape]) -> list[Shape]:
-    if isinstance(shapes, Parsed):
-        return [*shapes.boxes, *shapes.points, *shapes.polygons]
-    return list(shapes)
+    return list(shapes.shapes if isinstance(shapes, Parsed) else shapes)
 
 
 def _draw(ax: Any, shapes: list[Shape], colors: Sequence[str], wide: float, high: float) -> None:

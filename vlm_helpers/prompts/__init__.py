@@ -97,8 +97,9 @@ def _whole(messages: list[dict], family: Family, add_generation_prompt: bool) ->
     def prompt(messages: list[dict]) -> str:
         return _rendered(messages, family, add_generation_prompt)
 
-    check_marks(messages, family, prompt)
-    return prompt(messages)
+    whole = prompt(messages)
+    check_marks(messages, family, whole, prompt)
+    return whole
 
 
 def _rendered(messages: list[dict], family: Family, add_generation_prompt: bool) -> str:

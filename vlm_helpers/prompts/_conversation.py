@@ -61,24 +61,26 @@ def _message(where: str, message: Any, family: Family) -> dict[str, Any]:
     return {"role": role, "content": parts}
 
 
-def check_marks(messages: list[dict[str, Any]], family: Family, render: Any) -> None:
+def check_marks(messages: list[dict[str, Any]], family: Family, whole: str, render: Any) -> None:
     """No special string that the template did not write, not even one put together by it.
 
-    A template strips texts and joins them, and so can make one of two harmless halves. `render`
-    gives the prompt of messages; with the texts of some replaced by a neutral one, it gives what
-    the template itself writes.
+    A template strips texts and joins them, and so can make one of two harmless halves. `whole` is
+    the prompt of `messages`, and `render` gives that of others: of the same with neutral texts, for
+    instance, what the template itself writes.
     """
 
-    def counts(known: int) -> dict[str, int]:
-        """Of each special string in the prompt, with the texts of the first `known` messages."""
-        prompt = render([m if i < known else _neutral(m) for i, m in enumerate(messages)])
+    def counts(prompt: str) -> dict[str, int]:
         return {token: prompt.count(token) for token in family.special}
 
-    template = counts(0)
-    if counts(len(messages)) == template:
+    def first(known: int) -> str:
+        """The prompt with the texts of the first `known` messages, and neutral ones after."""
+        return render([m if i < known else _neutral(m) for i, m in enumerate(messages)])
+
+    template = counts(first(0))
+    if counts(whole) == template:
         return
     for known in range(1, len(messages) + 1):
-        more = [token for token, n in counts(known).items() if n != template[token]]
+        more = [token for token, n in counts(first(known)).items() if n != template[token]]
         if more:
             raise ValueError(_reserved(place(known - 1), max(more, key=len), family))
 
