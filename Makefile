@@ -128,7 +128,7 @@ pins:
 
 data: $(READY)
 	@echo "Rebuilding the data sets in data/."
-	@$(PY) -m recipes.datasets
+	@$(PY) -m recipes.data
 
 benchmark: $(READY)
 	@echo "Measuring import, answers, memory and notebooks on this machine."

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from recipes import collators
+from recipes import collator_speed
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "transformers", "numpy", "jupyterlab", "ipykernel")
@@ -218,7 +218,9 @@ def report(notebooks: list[Path]) -> str:
         "## The embedded model\n\nOn one thread, in a new process.",
         table(("what", "measured"), measure_model()),
         "## The collator\n\nEight pictures of 640 × 480 to 336 × 336, on one thread.",
-        table(("what", "rows a second", "ratio"), collators.table_rows(collators.measure())),
+        table(
+            ("what", "rows a second", "ratio"), collator_speed.table_rows(collator_speed.measure())
+        ),
     ]
     rows = []
     for path in notebooks:

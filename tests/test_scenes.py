@@ -307,7 +307,7 @@ def test_bad_input_gets_one_sentence(call, error, words):
 
 
 def test_the_stored_sets_are_what_the_command_builds(tmp_path):
-    from recipes import datasets as recipe
+    from recipes import data as recipe
 
     for path in recipe.build(tmp_path):
         assert recipe.digest(path) == recipe.digest(recipe.DATA / recipe.FOLDER / path.name)
@@ -316,7 +316,7 @@ def test_the_stored_sets_are_what_the_command_builds(tmp_path):
 def test_the_stored_set_has_the_schema_of_llava_instruct_mix_vsft():
     from datasets import Image, List, Value, load_dataset
 
-    from recipes import datasets as recipe
+    from recipes import data as recipe
 
     file = str(recipe.DATA / recipe.FOLDER / "test.parquet")
     rows = load_dataset("parquet", data_files=file, split="train")

@@ -1,6 +1,6 @@
 """The speed of `AnswerCollator`, beside TRL's collator and beside the image processor alone.
 
-    python -m recipes.collators
+    python -m recipes.collator_speed
 
 Eight pictures of 640 × 480, made 336 × 336 by the processor of a LLaVA-1.5, on one thread; the
 three take turns, and the median of their times counts.

@@ -1,4 +1,4 @@
-"""Builds the Parquet sets in `data/`: `python -m recipes.datasets [--check]`.
+"""Builds the Parquet sets in `data/`: `python -m recipes.data [--check]`.
 
 With the versions of constraints.txt it writes the same bytes every time; `--check` says whether
 what lies in `data/` is what it would write.
