@@ -7,8 +7,8 @@ torch and transformers come in with `load`, matplotlib with `figures`.
 import importlib
 
 _SUBMODULES = (
-    "boxes", "catalog", "collators", "exercises", "figures", "loading", "prompts", "scenes",
-    "training", "zoo",
+    "boxes", "catalog", "collators", "exercises", "figures", "loading", "pictures", "prompts",
+    "scenes", "training", "zoo",
 )  # fmt: skip
 _NAMES = {"load": "loading", "VLM": "loading"}
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from vlm_helpers.loading import to_rgb
 from vlm_helpers.loading._messages import ROLES
+from vlm_helpers.pictures import to_rgb
 
 _FROM_LLAVA = (
     "make each {'from': 'human', 'value': …} a {'role': 'user', 'content': …}, 'gpt' the role "

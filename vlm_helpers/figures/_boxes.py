@@ -19,7 +19,7 @@ from vlm_helpers.figures._style import (
     number_of,
     wrap,
 )
-from vlm_helpers.loading import to_rgb
+from vlm_helpers.pictures import to_rgb
 
 _COLORS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE)
 _CHIP = 7.5  # points
@@ -39,7 +39,7 @@ def boxes(
 ) -> None:
     """Boxes, points and outlines on a picture, or on each of several side by side.
 
-    `images`: a picture or a list of them; a picture is anything that `loading.to_rgb` opens.
+    `images`: a picture or a list of them; a picture is anything that `pictures.to_rgb` opens.
     `shapes`: of `vh.boxes`, in fractions of the picture, or what `vh.boxes.parse` gave; for several
     pictures a list of that for each. Their labels go on chips beside them, inside the picture and
     off the objects where there is room; one that is longer than the picture is wide is cut short.

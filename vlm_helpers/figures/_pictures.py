@@ -14,7 +14,7 @@ from vlm_helpers.figures._style import (
     number_of,
     wrap,
 )
-from vlm_helpers.loading import to_rgb
+from vlm_helpers.pictures import to_rgb
 
 
 def show(
@@ -26,7 +26,7 @@ def show(
 ) -> None:
     """Pictures side by side, each with its text below.
 
-    `images`: a picture or a list of them; a picture is anything that `loading.to_rgb` opens.
+    `images`: a picture or a list of them; a picture is anything that `pictures.to_rgb` opens.
     `titles`: a text for each; long ones are wrapped. `columns`: pictures in a row, by default up
     to 4. `width`: of the whole figure in inches, by default what the pictures need, up to 8.
 

@@ -29,8 +29,8 @@ from vlm_helpers.loading import _checkpoints as checkpoints
 from vlm_helpers.loading import _memory as memory
 from vlm_helpers.loading._checkpoints import Checkpoint, pocket_folder
 from vlm_helpers.loading._hub import first_line, is_commit
-from vlm_helpers.loading._images import to_rgb
 from vlm_helpers.loading._vlm import VLM, Card, describe
+from vlm_helpers.pictures import to_rgb
 
 __all__ = ["VLM", "Card", "estimate_memory", "load", "pocket_folder", "to_rgb"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vlm_helpers.loading._images import to_rgb
+from vlm_helpers.pictures import to_rgb
 
 ROLES = ("system", "user", "assistant")
 # Where the form, and what resembles it, keeps a picture.

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from vlm_helpers.loading._hub import first_line
+from vlm_helpers._words import first_line
 
 # Pillow reads many more, some of them through other programs (EPS through Ghostscript).
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO", "AVIF")

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlm_helpers.loading import _images
-from vlm_helpers.loading._images import to_rgb
+from vlm_helpers import pictures
+from vlm_helpers.pictures import to_rgb
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -461,12 +461,12 @@ def test_urls_that_answer_something_else(server, name, kind, says):
 
 
 def test_slow_and_large_urls(server, monkeypatch):
-    monkeypatch.setattr(_images, "TIMEOUT", 0.3)
+    monkeypatch.setattr(pictures, "TIMEOUT", 0.3)
     started = time.perf_counter()
     with pytest.raises(TimeoutError, match="did not arrive"):
         to_rgb(f"{server}/slow")
     assert time.perf_counter() - started < 2
-    monkeypatch.setattr(_images, "MAX_DOWNLOAD", 20)
+    monkeypatch.setattr(pictures, "MAX_DOWNLOAD", 20)
     with pytest.raises(ValueError, match="larger"):
         to_rgb(f"{server}/good.png")
 
