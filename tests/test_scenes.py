@@ -282,7 +282,7 @@ def test_a_scene_can_be_ordered():
     [
         (lambda: scenes.sample("3"), TypeError, "whole number"),
         (lambda: scenes.sample(True), TypeError, "whole number"),
-        (lambda: scenes.sample(1, "tset"), ValueError, "no split 'tset'.*train"),
+        (lambda: scenes.sample(1, "tset"), ValueError, "no split 'tset'.*'test'"),
         (lambda: scenes.sample(1, n_objects=0), ValueError, "1 to 6"),
         (lambda: scenes.sample(1, n_objects=7), ValueError, "1 to 6"),
         (lambda: scenes.sample(1, n_objects=True), ValueError, "whole number from 1 to 6.*True"),

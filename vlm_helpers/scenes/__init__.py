@@ -5,18 +5,17 @@ captions, questions with answers, and training rows. Everything depends on the s
 every machine. It needs Pillow and numpy, nothing else.
 """
 
-from vlm_helpers.scenes._language import (
+from vlm_helpers._draws import Draws
+from vlm_helpers._questions import (
     N_LOCATIONS,
-    SKILLS,
     Question,
-    ask,
-    follow_ups,
     location_tokens,
     multiple_choice,
     to_messages,
 )
-from vlm_helpers.scenes._random import Draws
-from vlm_helpers.scenes._scene import (
+from vlm_helpers.scenes._language import SKILLS, ask, follow_ups
+from vlm_helpers.scenes._scene import Scene, sample
+from vlm_helpers.scenes._world import (
     COLORS,
     HELD_OUT_SHAPES,
     PICTURE_SIZE,
@@ -25,10 +24,8 @@ from vlm_helpers.scenes._scene import (
     SPLITS,
     UNSEEN_PAIRS,
     WORDS,
-    Scene,
     SceneObject,
     Sign,
-    sample,
 )
 
 __all__ = [

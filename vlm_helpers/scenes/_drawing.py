@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vlm_helpers.scenes._scene import COLORS, PICTURE_SIZE, Scene, font_size
+from vlm_helpers.scenes._world import COLORS, PICTURE_SIZE, font_size
+
+if TYPE_CHECKING:
+    from vlm_helpers.scenes._scene import Scene
 
 SIGN_FILL, SIGN_EDGE, SIGN_TEXT = (255, 250, 225), (90, 70, 50), (30, 25, 20)
 

@@ -2,93 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vlm_helpers.scenes._random import Draws
-from vlm_helpers.scenes._scene import (
-    COLORS,
-    SHAPES,
-    UNSEEN_PAIRS,
-    WORDS,
-    Scene,
-    SceneObject,
-    Sign,
+from vlm_helpers import _questions
+from vlm_helpers._draws import Draws
+from vlm_helpers._questions import (
+    NONE,
+    Question,
+    Turns,
+    box_tokens,
+    location_tokens,
+    multiple_choice,
 )
+from vlm_helpers._words import listed
+from vlm_helpers.scenes._world import COLORS, SHAPES, UNSEEN_PAIRS, WORDS, SceneObject
 
-N_LOCATIONS = 64  # location tokens <loc_00> ... <loc_63>: 1/64 of the picture's side each
-NONE = "none"
-LETTERS = "ABCD"
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question about a scene.
-
-    Attributes:
-        skill: one of `SKILLS`.
-        text: the question, as it goes into the prompt.
-        answer: what is right: a word or two, yes/no, digits, a letter, or location tokens.
-        choices: the options of a multiple-choice question, in the order of their letters.
-        objects: the objects that it asks about, those of them that are there.
-    """
-
-    skill: str
-    text: str
-    answer: str
-    choices: tuple[str, ...] = ()
-    objects: tuple[SceneObject, ...] = ()
-
-
-def location_tokens(points) -> str:
-    """Points as text: "<loc_XX><loc_YY>" each, x before y.
-
-    Args:
-        points: (x, y) fractions of the picture, x right, y down; a box is its two corners.
-    Raises:
-        ValueError: for a point that is not inside the picture.
-    """
-    points = list(points)
-    for point in points:
-        if len(point) != 2 or not all(-1e-6 <= value <= 1 + 1e-6 for value in point):
-            raise ValueError(
-                f"{point!r} is no point of the picture: give (x, y) as fractions from 0 to 1; "
-                "pixels are to be divided by the picture's width and height."
-            )
-    return "".join(f"<loc_{_bin(value):02d}>" for point in points for value in point)
-
-
-def _bin(value: float) -> int:
-    return min(N_LOCATIONS - 1, max(0, int(value * N_LOCATIONS)))
-
-
-def _box_tokens(thing: SceneObject | Sign) -> str:
-    x0, y0, x1, y1 = thing.box
-    return location_tokens([(x0, y0), (x1, y1)])
+if TYPE_CHECKING:
+    from vlm_helpers.scenes._scene import Scene
 
 
 def _a(words: str) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def _listed(parts: list[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
 def caption(scene: Scene, style: str) -> str:
     if style == "short":
         parts = [f"a {thing.description}" for thing in scene.objects]
         parts += ["a sign"] if scene.sign else []
-        text = _listed(parts)
+        text = listed(parts)
         return text[0].upper() + text[1:] + "."
     if style == "detailed":
         parts = [f"a {thing.description} {thing.place}" for thing in scene.objects]
-        text = _listed(parts)
+        text = listed(parts)
         text = text[0].upper() + text[1:] + "."
         if scene.sign:
             text += f" A sign {scene.sign.place} says {scene.sign.text}."
         return text
     if style == "grounded":
-        return ", ".join(f"a {thing.description} {_box_tokens(thing)}" for thing in scene.objects)
+        return ", ".join(
+            f"a {thing.description} {box_tokens(thing.box)}" for thing in scene.objects
+        )
     raise ValueError(f"style must be 'short', 'detailed' or 'grounded', not {style!r}.")
 
 
@@ -333,13 +286,13 @@ def _locate(scene, draws):
         words, thing = "sign", scene.sign
     wordings = ("Locate the {}.", "Give the box of the {}.", "Find the {}.")
     about = (thing,) if isinstance(thing, SceneObject) else ()
-    return draws.pick(wordings).format(words), _box_tokens(thing) if thing else NONE, about
+    return draws.pick(wordings).format(words), box_tokens(thing.box) if thing else NONE, about
 
 
 def _locate_all(scene, draws):
     kind, things = _kinds(scene, draws, 0.1)
     wordings = ("Locate all {}.", "Give the boxes of all {}.", "Find all {}.")
-    boxes = ", ".join(_box_tokens(thing) for thing in things)
+    boxes = ", ".join(box_tokens(thing.box) for thing in things)
     return draws.pick(wordings).format(_plural(kind)), boxes or NONE, things
 
 
@@ -360,7 +313,7 @@ def _outline(scene, draws):
 def _region(scene, draws):
     thing = draws.pick(scene.objects)
     wordings = ("What is at {}?", "Name the object at {}.")
-    return draws.pick(wordings).format(_box_tokens(thing)), f"a {thing.description}", (thing,)
+    return draws.pick(wordings).format(box_tokens(thing.box)), f"a {thing.description}", (thing,)
 
 
 CHOICE_SKILLS = ("color", "shape", "size", "count", "relation", "number", "word")
@@ -382,25 +335,6 @@ def _options(scene: Scene, draws: Draws, skill: str, answer: str) -> list[str]:
             "word": WORDS,
         }[skill]
     return draws.shuffled(sorted(set(pool) - {answer}))
-
-
-def multiple_choice(question: str, choices, answer: str, objects=()) -> Question:
-    """A lettered multiple-choice question in the form that pocket-llava was trained on.
-
-    Args:
-        question: what is asked.
-        choices: two to four options, in the order of their letters.
-        answer: the option that is right.
-        objects: what the question asks about, as in `Question`.
-    """
-    choices = tuple(choices)
-    if not 2 <= len(choices) <= len(LETTERS):
-        raise ValueError(f"A question takes 2 to {len(LETTERS)} choices, not {len(choices)}.")
-    if choices.count(answer) != 1:
-        raise ValueError(f"The answer {answer!r} must be exactly one of the choices {choices}.")
-    lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices)]
-    text = "\n".join([question, *lines, "Answer with the letter."])
-    return Question("choice", text, LETTERS[choices.index(answer)], choices, tuple(objects))
 
 
 def _choice(scene, draws):
@@ -443,43 +377,20 @@ SKILLS = tuple(_MAKERS)
 
 def ask(scene: Scene, draws: Draws, skill: str) -> Question | None:
     """One question of `skill`, or None where this draw finds none in the scene."""
-    made = _MAKERS[skill](scene, draws)
-    if made is None or isinstance(made, Question):
-        return made
-    text, answer, *about = made
-    return Question(skill, text, answer, objects=tuple(*about))
+    return _questions.ask(scene, _MAKERS, draws, skill)
 
 
 def questions(scene: Scene, skills, per_skill: int, seed: int) -> list[Question]:
-    if not isinstance(per_skill, int) or isinstance(per_skill, bool) or per_skill < 1:
-        raise ValueError(f"per_skill must be a whole number from 1 up, not {per_skill!r}.")
-    wanted = [skills] if isinstance(skills, str) else list(SKILLS if skills is None else skills)
-    for skill in wanted:
-        if skill not in _MAKERS:
-            raise ValueError(f"There is no skill {skill!r}; the skills are {', '.join(SKILLS)}.")
-    found = []
-    for skill in wanted:
-        draws = Draws(f"{scene.split}/{scene.seed}/questions/{seed}/{skill}")
-        different: dict[str, Question] = {}
-        for _ in range(4 * per_skill + 4):
-            question = ask(scene, draws, skill)
-            if question:
-                different.setdefault(question.text, question)
-            if len(different) == per_skill:
-                break
-        found += different.values()
-    return found
+    return _questions.questions(scene, _MAKERS, skills, per_skill, seed)
 
 
 # --- conversations --------------------------------------------------------------------------------
-
-Turns = list[tuple[str, str]]
 
 
 def follow_ups(scene: Scene, draws: Draws, turns: int) -> Turns:
     """Up to `turns` (2 to 5) questions about one object, which only the first one names."""
     thing = draws.pick(scene.objects)
-    box = _box_tokens(thing)
+    box = box_tokens(thing.box)
     # what is said, and what it gives away of the object
     openings = [
         (f"Is there {_a(thing.name)} in the picture?", "yes", {"color"}),
@@ -499,31 +410,3 @@ def follow_ups(scene: Scene, draws: Draws, turns: int) -> Turns:
     }
     rest = draws.shuffled([turn for what, turn in later.items() if what not in known])
     return [(text, answer), *rest[: turns - 1]]
-
-
-def conversation(scene: Scene, turns: int, skills, seed: int) -> Turns:
-    if not isinstance(turns, int) or isinstance(turns, bool) or turns < 1:
-        raise ValueError(f"turns must be a whole number from 1 up, not {turns!r}.")
-    draws = Draws(f"{scene.split}/{scene.seed}/conversation/{seed}")
-    if skills is None and 1 < turns <= 4 and draws.chance(0.5):
-        return follow_ups(scene, draws, turns)
-    asked = questions(scene, skills, turns, seed)
-    if not asked:
-        raise ValueError(
-            f"Scene {scene.split}/{scene.seed} has no question of the skills {skills}."
-        )
-    return [(question.text, question.answer) for question in draws.shuffled(asked)[:turns]]
-
-
-def to_messages(turns: Turns) -> list[dict]:
-    """Question-answer pairs as standard messages; the picture stands in the first one.
-
-    Args:
-        turns: (question, answer) pairs.
-    """
-    messages = []
-    for number, (question, answer) in enumerate(turns):
-        picture = [{"type": "image"}] if number == 0 else []
-        messages.append({"role": "user", "content": [*picture, {"type": "text", "text": question}]})
-        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-    return messages

@@ -1,152 +1,33 @@
-"""What a scene is made of, and how one is drawn at random from a seed."""
+"""A scene, and how one is drawn at random from a seed."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-from vlm_helpers.scenes._random import Draws
-from vlm_helpers.scenes._shapes import outline
+from PIL.Image import Image
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-Box = tuple[float, float, float, float]
-
-SHAPES = ("circle", "square", "triangle", "star", "diamond", "cross", "heart")
-HELD_OUT_SHAPES = ("moon",)  # never in a split: a new thing to teach a trained model
-COLORS = {
-    "red": (214, 39, 40),
-    "orange": (250, 140, 20),
-    "yellow": (250, 218, 40),
-    "green": (44, 150, 60),
-    "blue": (38, 96, 208),
-    "purple": (128, 62, 168),
-    "pink": (246, 140, 190),
-    "black": (38, 38, 42),
-}
-SIZES = {"small": (29, 37), "large": (54, 68)}  # radius, in pixels of a picture 384 wide
-WORDS = (
-    "bakery bank beach bike boat book bread bus cafe cake camp cheese cinema coffee east exit farm "
-    "ferry fish food garden gate gym hotel lake left library lift market milk museum music north "
-    "office open park pizza police pool post quiet rent right river school shop slow south station "
-    "stop street taxi tea tickets toilet toys train water west zoo"
-).split()
-MAX_OBJECTS = 6
-# How wide the letters A to Z and the digits are in thousandths of the font's size. They stand here
-# because a layout must not depend on the font renderer of the machine.
-LETTER_WIDTHS = (
-    639,
-    627,
-    699,
-    709,
-    587,
-    567,
-    710,
-    730,
-    264,
-    544,
-    609,
-    575,
-    866,
-    718,
-    737,
-    598,
-    733,
-    619,
-    585,
-    612,
-    682,
-    622,
-    952,
-    625,
-    581,
-    591,
+from vlm_helpers._draws import Draws
+from vlm_helpers._questions import Question, conversation, to_messages
+from vlm_helpers._words import did_you_mean, whole_number
+from vlm_helpers.scenes import _drawing, _language
+from vlm_helpers.scenes._world import (
+    COLORS,
+    HELD_OUT_SHAPES,
+    MAX_OBJECTS,
+    MIN_SIZE,
+    PICTURE_SIZE,
+    SHAPES,
+    SIZES,
+    SPLITS,
+    UNSEEN_PAIRS,
+    WORDS,
+    Box,
+    SceneObject,
+    Sign,
+    sign_size,
 )
-DIGIT_WIDTH = 580
-PICTURE_SIZE = 384  # side of a picture, in pixels
-MIN_SIZE = 16  # below this nothing can be told apart, and a sign has no room for its border
-
-# One pair per shape and no colour twice: together they show a model every colour and every
-# shape in other company, and never these seven.
-UNSEEN_PAIRS = tuple(zip(SHAPES, ("blue", "pink", "red", "orange", "black", "green", "yellow")))
-SPLITS = ("train", "validation", "test", "unseen_pairs")
-
-PLACES = (
-    ("at the top left", "at the top", "at the top right"),
-    ("on the left", "in the middle", "on the right"),
-    ("at the bottom left", "at the bottom", "at the bottom right"),
-)
-
-
-def _place(center: tuple[float, float]) -> str:
-    column, row = (min(2, int(3 * c)) for c in center)
-    return PLACES[row][column]
-
-
-@dataclass(frozen=True)
-class SceneObject:
-    """One coloured shape. Lengths are fractions of the picture, x to the right, y down.
-
-    Attributes:
-        shape: one of `SHAPES` (or of `HELD_OUT_SHAPES`).
-        color: one of `COLORS`.
-        size: "small" or "large".
-        center: (x, y).
-        radius: half its nominal extent.
-    """
-
-    shape: str
-    color: str
-    size: str
-    center: tuple[float, float]
-    radius: float
-
-    @property
-    def name(self) -> str:
-        """Colour and shape, such as "red star": no scene holds the same name twice."""
-        return f"{self.color} {self.shape}"
-
-    @property
-    def description(self) -> str:
-        """Size, colour and shape, such as "small red star"."""
-        return f"{self.size} {self.color} {self.shape}"
-
-    @property
-    def place(self) -> str:
-        """Where it is on a 3 × 3 grid, such as "at the top left"."""
-        return _place(self.center)
-
-    def outline(self, fine: bool = True) -> list[tuple[float, float]]:
-        """Its polygon, as (x, y) fractions; at most 12 points unless `fine`."""
-        (cx, cy), r = self.center, self.radius
-        return [(cx + r * x, cy + r * y) for x, y in outline(self.shape, fine)]
-
-    @cached_property
-    def box(self) -> Box:
-        """(x0, y0, x1, y1), the tightest box around the outline."""
-        xs, ys = zip(*self.outline())
-        return min(xs), min(ys), max(xs), max(ys)
-
-
-@dataclass(frozen=True)
-class Sign:
-    """A cream-coloured sign with a number or a word on it; `box` as in `SceneObject`."""
-
-    text: str
-    box: Box
-
-    @property
-    def kind(self) -> str:
-        return "number" if self.text.isdigit() else "word"
-
-    @property
-    def place(self) -> str:
-        """Where it is on a 3 × 3 grid, such as "at the top left"."""
-        x0, y0, x1, y1 = self.box
-        return _place(((x0 + x1) / 2, (y0 + y1) / 2))
 
 
 @dataclass(frozen=True)
@@ -169,6 +50,11 @@ class Scene:
     sign: Sign | None
     background: tuple = field(repr=False)
 
+    @property
+    def key(self) -> str:
+        """Its name among all scenes, such as "train/3"."""
+        return f"{self.split}/{self.seed}"
+
     @cached_property
     def image(self) -> Image:
         """The picture: RGB, 384 × 384 pixels, antialiased."""
@@ -180,12 +66,9 @@ class Scene:
         Raises:
             ValueError: for a size under 16, or a `supersample` under 1.
         """
-        from vlm_helpers.scenes._drawing import render
-
-        for name, value, least in (("size", size, MIN_SIZE), ("supersample", supersample, 1)):
-            if not _is_whole(value) or value < least:
-                raise ValueError(f"{name} must be a whole number from {least} up, not {value!r}.")
-        return render(self, size, supersample)
+        size = whole_number("size", size, least=MIN_SIZE)
+        supersample = whole_number("supersample", supersample, least=1)
+        return _drawing.render(self, size, supersample)
 
     def caption(self, style: str = "short") -> str:
         """What is in the picture, in a sentence or two.
@@ -196,11 +79,9 @@ class Scene:
         Raises:
             ValueError: for another style.
         """
-        from vlm_helpers.scenes._language import caption
+        return _language.caption(self, style)
 
-        return caption(self, style)
-
-    def questions(self, skills=None, per_skill: int = 1, seed: int = 0) -> list:
+    def questions(self, skills=None, per_skill: int = 1, seed: int = 0) -> list[Question]:
         """Questions about this picture with their answers.
 
         Args:
@@ -213,9 +94,7 @@ class Scene:
         Raises:
             ValueError: for a skill that does not exist, or a number below 1.
         """
-        from vlm_helpers.scenes._language import questions
-
-        return questions(self, skills, per_skill, seed)
+        return _language.questions(self, skills, per_skill, seed)
 
     def messages(self, turns: int = 1, skills=None, seed: int = 0) -> dict:
         """A training row: a conversation about this picture.
@@ -232,9 +111,7 @@ class Scene:
         Raises:
             ValueError: for fewer than one turn, or skills that give no question here.
         """
-        from vlm_helpers.scenes._language import conversation, to_messages
-
-        talk = conversation(self, turns, skills, seed)
+        talk = conversation(self, turns, skills, seed, _language.follow_ups)
         return {"messages": to_messages(talk), "images": [self.image]}
 
 
@@ -259,21 +136,17 @@ def sample(
     Raises:
         TypeError, ValueError: for a seed, a split, a number, a sign or a shape that cannot be.
     """
-    if not _is_whole(seed):
-        raise TypeError(f"seed must be a whole number, not {seed!r}.")
-    seed = seed.__index__()
+    seed = whole_number("seed", seed)
     if split not in SPLITS:
-        raise ValueError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
-    if n_objects is not None and not (_is_whole(n_objects) and 1 <= n_objects <= MAX_OBJECTS):
-        raise ValueError(
-            f"n_objects must be a whole number from 1 to {MAX_OBJECTS}, not {n_objects!r}."
-        )
+        raise ValueError(f"There is no split {split!r}; {did_you_mean(split, SPLITS)}")
+    if n_objects is not None:
+        n_objects = whole_number("n_objects", n_objects, 1, MAX_OBJECTS)
     if not isinstance(sign, bool | str | None):
         raise TypeError(f"sign must be True, False, None or the text on it, not {sign!r}.")
     for shape in shapes or ():
         if shape not in SHAPES + HELD_OUT_SHAPES:
-            known = ", ".join(SHAPES + HELD_OUT_SHAPES)
-            raise ValueError(f"There is no shape {shape!r}; the shapes are {known}.")
+            known = SHAPES + HELD_OUT_SHAPES
+            raise ValueError(f"There is no shape {shape!r}; {did_you_mean(shape, known)}")
     if split == "unseen_pairs" and shapes and not any(s in shapes for s, _ in UNSEEN_PAIRS):
         raise ValueError(f"No unseen pair has one of the shapes {', '.join(shapes)}.")
     draws = Draws(f"{split}/{seed}")
@@ -284,18 +157,13 @@ def sample(
     return Scene(seed, split, tuple(objects), the_sign, _draw_background(draws))
 
 
-def _is_whole(value: object) -> bool:
-    """Whether it is an integer of Python or numpy; True and 2.0 are none."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)
-
-
 def _draw_sign(draws: Draws, sign: bool | str | None) -> Sign | None:
     with_sign, kind = draws.chance(0.45), draws.chance(0.5)
     text = str(draws.below(10 ** (1 + draws.below(3)))) if kind else draws.pick(WORDS)
     x, y = draws.uniform(0, 1), draws.uniform(0, 1)
     if isinstance(sign, str):
         text, with_sign = sign.strip().lower(), True
-        if not (text.isascii() and text.isalnum() and _sign_size(text)[0] < 0.9 * PICTURE_SIZE):
+        if not (text.isascii() and text.isalnum() and sign_size(text)[0] < 0.9 * PICTURE_SIZE):
             raise ValueError(
                 f"A sign takes one word or number that fits on the picture, not {sign!r}."
             )
@@ -303,23 +171,9 @@ def _draw_sign(draws: Draws, sign: bool | str | None) -> Sign | None:
         with_sign = bool(sign)
     if not with_sign:
         return None
-    width, height = (side / PICTURE_SIZE for side in _sign_size(text))
+    width, height = (side / PICTURE_SIZE for side in sign_size(text))
     x0, y0 = 0.02 + x * (0.96 - width), 0.02 + y * (0.96 - height)
     return Sign(text, (x0, y0, x0 + width, y0 + height))
-
-
-def font_size(text: str) -> int:
-    """Of the writing on a sign, in pixels of a picture 384 wide."""
-    if text.isdigit():
-        return 66
-    return 54 if len(text) <= 5 else 44
-
-
-def _sign_size(text: str) -> tuple[float, float]:
-    widths = [
-        DIGIT_WIDTH if c.isdigit() else LETTER_WIDTHS[ord(c.upper()) - ord("A")] for c in text
-    ]
-    return sum(widths) * font_size(text) / 1000 + 26, font_size(text) * 1.12 + 10
 
 
 def _draw_objects(draws, wanted, split, shapes, sign) -> list[SceneObject]:

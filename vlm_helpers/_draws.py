@@ -1,7 +1,7 @@
 """Random numbers that are the same on every machine and in every Python version.
 
 `random.Random.random()` is the only method whose sequence Python promises to keep, so the
-few draws that scenes need are built on it alone.
+few draws that pictures need are built on it alone.
 """
 
 from __future__ import annotations
