@@ -7,9 +7,19 @@ torch and transformers come in with `load`, matplotlib with `figures`.
 import importlib
 
 _SUBMODULES = (
-    "boxes", "catalog", "collators", "exercises", "figures", "loading", "pictures", "prompts",
-    "scenes", "training", "zoo",
-)  # fmt: skip
+    "boxes",
+    "catalog",
+    "collators",
+    "evaluation",
+    "exercises",
+    "figures",
+    "loading",
+    "pictures",
+    "prompts",
+    "scenes",
+    "training",
+    "zoo",
+)
 _NAMES = {"load": "loading", "VLM": "loading"}
 
 __all__ = [*_SUBMODULES, *_NAMES, "__version__"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from typing import TYPE_CHECKING
 
 from vlm_helpers import _questions
@@ -345,7 +347,7 @@ def _choice(scene, draws):
     asked = _MAKERS[skill](scene, draws)
     if not asked or asked[1] == NONE:
         return None
-    text, answer, *about = asked
+    text, answer, *about = asked[:3]
     n = draws.weighted((4, 3, 2), (5, 2, 1))
     wrong = _options(scene, draws, skill, answer)[: n - 1]
     return multiple_choice(text, draws.shuffled([answer, *wrong]), answer, *about)
@@ -373,6 +375,40 @@ _MAKERS = {
     "choice": _choice,
 }
 SKILLS = tuple(_MAKERS)
+
+# What an object of the picture would be the answer with, where a question is about one object; of
+# what can only be said yes or no to, both. Naming any of them is a floor.
+_ANSWERS = {
+    "color": lambda thing: thing.color,
+    "shape": lambda thing: thing.shape,
+    "size": lambda thing: thing.size,
+    "locate": lambda thing: box_tokens(thing.box),
+    "point": lambda thing: location_tokens([thing.center]),
+    "outline": lambda thing: location_tokens(thing.outline(fine=False)),
+    "region": lambda thing: f"a {thing.description}",
+}
+_YES_NO = ("exists", "relation_yes_no")
+
+
+def _with_candidates(skill: str) -> Callable:
+    maker = _MAKERS[skill]
+
+    def make(scene, draws):
+        made = maker(scene, draws)
+        if made is None or isinstance(made, Question):
+            return made
+        if skill in _YES_NO:
+            candidates = ("yes", "no")
+        elif skill == "relation":
+            candidates = tuple(SIDE_PHRASES)
+        else:
+            candidates = [_ANSWERS[skill](thing) for thing in scene.objects]
+        return (*made, (), ())[:2] + (tuple(*made[2:3]), candidates)
+
+    return make
+
+
+_MAKERS |= {skill: _with_candidates(skill) for skill in (*_ANSWERS, *_YES_NO, "relation")}
 
 
 def ask(scene: Scene, draws: Draws, skill: str) -> Question | None:

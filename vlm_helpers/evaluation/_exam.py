@@ -1,0 +1,77 @@
+"""Items from the course's own worlds: as many of each skill as wanted, drawn from seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+NONE = "none"  # the answer where nothing is there to ask about
+PATIENCE = 400  # pictures in a row without a question of a skill, before it counts as absent
+
+
+class Exam(Sequence):
+    """Items about drawn pictures. A picture is drawn when its item is taken, and not kept.
+
+    Attributes:
+        pairs: the (scene or page, question) pairs behind the items.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[Any, Any]]):
+        self.pairs = list(pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Exam(self.pairs[index])
+        sample, question = self.pairs[index]
+        return {
+            "id": f"{sample.split}/{sample.seed}/{question.skill}/{question.text}",
+            "image": sample.render(),
+            "skill": question.skill,
+            "question": question.text,
+            "answer": question.answer,
+            "candidates": list(question.candidates),
+        }
+
+
+def exam(
+    world: Any,
+    skills: str | Sequence[str],
+    n: int,
+    *,
+    split: str = "test",
+    first_seed: int = 0,
+    none: bool = False,
+    **options: Any,
+) -> Exam:
+    """`n` questions of each skill, one of a skill from a picture, in the order of the skills.
+
+    Args:
+        world: `vh.scenes` or `vh.pages`: what has `sample(seed, split, **options)`.
+        skills: as in the world's `SKILLS`.
+        n: how many of each.
+        split, first_seed: the pictures are those of `first_seed` and the seeds after it.
+        none: whether to take questions whose answer is "none" as well.
+        options: passed on to `sample`, such as `sign=False`.
+    Raises:
+        ValueError: for a skill that does not exist, or that these pictures have no question for.
+    """
+    skills = [skills] if isinstance(skills, str) else list(skills)
+    pairs = []
+    for skill in skills:
+        found, seed, last = [], first_seed, first_seed
+        while len(found) < n:
+            if seed - last > PATIENCE:
+                raise ValueError(
+                    f"{PATIENCE} pictures in a row of the split {split!r} have no question of the "
+                    f"skill {skill!r}: ask for fewer than {n}, or draw other pictures."
+                )
+            sample, seed = world.sample(seed, split, **options), seed + 1
+            for question in sample.questions([skill]):
+                if none or question.answer != NONE:
+                    found.append((sample, question))
+                    last = seed
+        pairs += found
+    return Exam(pairs)

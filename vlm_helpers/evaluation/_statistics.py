@@ -1,0 +1,122 @@
+"""How much a score means: intervals, and the comparison of two runs over the same items."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from vlm_helpers.evaluation._quiz import Run
+
+EXCHANGES = 5_000  # of the two runs' scores at random, for scores between right and wrong
+
+
+def interval(
+    right: float | Sequence[float], n: int | None = None, level: float = 0.95
+) -> tuple[float, float]:
+    """The interval in which the true share lies with probability `level`, as (low, high).
+
+    Args:
+        right: how many of `n` are right; or, without `n`, the score of each item. If these are all
+            0 or 1, the interval is Wilson's (1927), which holds for small `n` and near 0 and 1;
+            else it is the mean, give or take so many standard errors.
+        n: how many were asked.
+        level: between 0 and 1.
+    Raises:
+        ValueError: for no item, more right than asked, or a level that is none.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, as 0.95 does, not {level!r}.")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    if n is None:
+        scores = np.asarray(right, float)
+        n = scores.size
+        if n and not np.isin(scores, (0, 1)).all():
+            half = z * scores.std(ddof=1) / math.sqrt(n) if n > 1 else math.inf
+            return float(scores.mean() - half), float(scores.mean() + half)
+        right = float(scores.sum())
+    if n < 1 or not 0 <= right <= n:
+        raise ValueError(f"{right:g} right of {n} is no share: give 0 to n right of at least one.")
+    share = right / n
+    middle = share + z**2 / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, (middle - half) / (1 + z**2 / n)), min(1.0, (middle + half) / (1 + z**2 / n))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs over the same items, the first minus the second.
+
+    Attributes:
+        difference: of the mean scores.
+        low, high: its 95 % interval, from the differences item by item.
+        p: how often runs of equal worth would differ at least as much, on these items.
+        better, worse: on how many items the first run scores more, and less.
+        n: how many items there are.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    better: int
+    worse: int
+    n: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}), p = {self.p:.2g}: "
+            f"better on {self.better}, worse on {self.worse} of {self.n} items"
+        )
+
+
+def paired(one: Run, other: Run) -> Comparison:
+    """Whether one run is better than another on the same items.
+
+    Two models mostly fail on the same hard items, so that two separate intervals say too little:
+    only the items count on which they differ. Of right and wrong this is McNemar's test (1947) in
+    its exact form, and the interval has half an item added to each cell (Agresti and Min 2005); of
+    finer scores, a test by exchanging the two runs' scores at random.
+
+    Raises:
+        ValueError: where the runs are not over the same items; it names one.
+    """
+    mine, theirs = ({row["id"]: row["score"] for row in run.rows} for run in (one, other))
+    if mine.keys() != theirs.keys():
+        stray = next(iter(mine.keys() ^ theirs.keys()))
+        raise ValueError(
+            f"The two runs are not over the same items: {stray!r} is in one of them only. Ask both "
+            "models the same items."
+        )
+    if not mine:
+        raise ValueError("The two runs hold no items: there is nothing to compare.")
+    differences = np.array([mine[name] - theirs[name] for name in mine])
+    n, better, worse = len(mine), int((differences > 0).sum()), int((differences < 0).sum())
+    if np.isin(differences, (-1, 0, 1)).all():
+        share = (better - worse) / (n + 2)
+        spread = ((better + worse + 1) - (better - worse) ** 2 / (n + 2)) / (n + 2) ** 2
+        middle, error, p = share, math.sqrt(spread), _mcnemar(better, worse)
+    else:
+        middle = differences.mean()
+        error = differences.std(ddof=1) / math.sqrt(n) if n > 1 else math.inf
+        p = _exchanged(differences)
+    z = NormalDist().inv_cdf(0.975)
+    low, high = float(middle - z * error), float(middle + z * error)
+    return Comparison(float(differences.mean()), low, high, p, better, worse, n)
+
+
+def _mcnemar(better: int, worse: int) -> float:
+    n, k = better + worse, min(better, worse)
+    return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n)
+
+
+def _exchanged(differences: np.ndarray) -> float:
+    dice = np.random.default_rng(0)
+    observed = abs(differences.sum()) - 1e-12
+    sums = (differences @ dice.choice((-1, 1), differences.size) for _ in range(EXCHANGES))
+    return (sum(abs(total) >= observed for total in sums) + 1) / (EXCHANGES + 1)
