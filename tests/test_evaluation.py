@@ -243,7 +243,9 @@ def test_interval_of_finer_scores_covers_the_mean_as_often_as_it_says():
     assert 0.91 <= hits / 400 <= 0.98
 
 
-@pytest.mark.parametrize(("right", "n", "level"), [(3, 2, 0.95), (-1, 2, 0.95), (0, 0, 0.95), (1, 2, 95)])
+@pytest.mark.parametrize(
+    ("right", "n", "level"), [(3, 2, 0.95), (-1, 2, 0.95), (0, 0, 0.95), (1, 2, 95)]
+)
 def test_interval_refuses_what_is_no_share(right, n, level):
     with pytest.raises(ValueError):
         evaluation.interval(right, n, level)

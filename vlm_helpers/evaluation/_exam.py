@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-NONE = "none"  # the answer where nothing is there to ask about
+from vlm_helpers._questions import NONE
+
 PATIENCE = 400  # pictures in a row without a question of a skill, before it counts as absent
 
 

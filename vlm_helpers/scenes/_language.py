@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
 from typing import TYPE_CHECKING
 
 from vlm_helpers import _questions
@@ -403,7 +402,8 @@ def _with_candidates(skill: str) -> Callable:
             candidates = tuple(SIDE_PHRASES)
         else:
             candidates = [_ANSWERS[skill](thing) for thing in scene.objects]
-        return (*made, (), ())[:2] + (tuple(*made[2:3]), candidates)
+        text, answer, *about = made
+        return text, answer, about[0] if about else (), candidates
 
     return make
 
