@@ -11,6 +11,7 @@ it may have: `id`, `skill`, `candidates`. A row of a `datasets` data set with th
 """
 
 from vlm_helpers.evaluation._exam import Exam, exam
+from vlm_helpers.evaluation._experiments import experiment
 from vlm_helpers.evaluation._floors import floors
 from vlm_helpers.evaluation._quiz import Run, blind, exact, quiz
 from vlm_helpers.evaluation._statistics import Comparison, interval, paired
@@ -22,6 +23,7 @@ __all__ = [
     "blind",
     "exact",
     "exam",
+    "experiment",
     "floors",
     "interval",
     "paired",

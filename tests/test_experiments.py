@@ -1,0 +1,69 @@
+"""Stored experiments: each has its table and its card, and the command goes on where it stopped."""
+
+import importlib
+import json
+import types
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import vlm_helpers as vh
+from recipes.experiments.__main__ import names, run
+
+DATA = Path(__file__).parents[1] / "data" / "experiments"
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_stored_table_has_a_row_for_each_setting_and_a_card(name):
+    module = importlib.import_module(f"recipes.experiments.{name}")
+    settings = module.settings()
+    table = vh.evaluation.experiment(name)
+    columns = list(settings[0])
+    stored = table[columns].drop_duplicates().to_dict("records")
+    assert [str(s) for s in stored] == [str(s) for s in settings]
+    card = (DATA / f"{name}.md").read_text()
+    assert module.__doc__.strip() in card and f"recipes.experiments {name}" in card
+
+
+def test_no_table_is_left_without_its_experiment():
+    assert sorted(path.stem for path in DATA.glob("*.csv")) == names()
+
+
+def test_an_experiment_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match="experiments/flying.csv"):
+        vh.evaluation.experiment("flying")
+
+
+def toy(dies_at=None):
+    calls = []
+
+    def measure(rate, seed):
+        if len(calls) == dies_at:
+            raise KeyboardInterrupt
+        calls.append((rate, seed))
+        return [{"skill": skill, "score": rate * seed} for skill in "ab"]
+
+    grid = [{"rate": rate, "seed": seed} for rate in (0.1, 0.2) for seed in (1, 2)]
+    return types.SimpleNamespace(
+        __doc__="Is a toy fair?", settings=lambda: grid, run=measure, calls=calls
+    )
+
+
+def test_a_stopped_experiment_goes_on(tmp_path):
+    first = toy(dies_at=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(first, "toy", tmp_path, say=lambda line: None)
+    journal = tmp_path / "runs" / "experiments" / "toy.jsonl"
+    with journal.open("a") as file:
+        file.write('{"setting": {"ra')  # as a kill leaves it
+    assert not (tmp_path / "data").exists()
+    second = toy()
+    run(second, "toy", tmp_path, say=lambda line: None)
+    assert second.calls == [(0.2, 1), (0.2, 2)]
+    assert all(json.loads(line) for line in journal.read_text().splitlines())
+    table = pd.read_csv(tmp_path / "data" / "experiments" / "toy.csv")
+    assert table.columns.tolist() == ["rate", "seed", "skill", "score"]
+    assert table["score"].tolist() == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.4, 0.4])
+    card = (tmp_path / "data" / "experiments" / "toy.md").read_text()
+    assert "Is a toy fair?" in card and "Settings: 4; rows: 8" in card
