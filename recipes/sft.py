@@ -1,4 +1,4 @@
-"""Supervised fine-tuning as a script: notebook 07 for more rows, more machines and longer nights.
+"""Supervised fine-tuning as a script: notebook 08 for more rows, more machines and longer nights.
 
     python -m recipes.sft --config recipes/sft.yaml
     accelerate launch --config_file recipes/accelerate/ddp.yaml -m recipes.sft \

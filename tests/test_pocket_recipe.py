@@ -268,7 +268,7 @@ def test_scores_can_be_written_as_json():
 
 def test_notebook_06_has_the_lengths_of_the_stages():
     """The log is thinned out, so the notebook names them; the stages here have the last word."""
-    notebook = json.loads((Path(__file__).parents[1] / "notebooks/06_training.ipynb").read_text())
+    notebook = json.loads((Path(__file__).parents[1] / "notebooks/07_training.ipynb").read_text())
     source = "".join("".join(cell["source"]) for cell in notebook["cells"])
     found = dict(re.findall(r'"(\w+)": (\d+)[,}]', re.search(r"lengths = {.*}", source).group()))
     assert found == {s.name: str(s.steps) for s in STAGES if s.name in found} and len(found) == 4

@@ -1,4 +1,4 @@
-"""Exercises of notebook 07, supervised fine-tuning."""
+"""Exercises of notebook 08, supervised fine-tuning."""
 
 from collections.abc import Mapping
 

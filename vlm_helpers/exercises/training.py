@@ -1,4 +1,4 @@
-"""Exercises of notebook 06, training a VLM."""
+"""Exercises of notebook 07, training a VLM."""
 
 from vlm_helpers.exercises._engine import Exercise, Wrong, call, pocket
 
