@@ -22,14 +22,13 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 import vlm_helpers as vh
-from vlm_helpers import boxes, scenes
+from vlm_helpers import boxes, evaluation, scenes
 
 NONE = "none"
 READING = ("number", "word")
-GREY = Image.new("RGB", (scenes.PICTURE_SIZE,) * 2, (128, 128, 128))
+OF_AN_OBJECT = ("color", "shape", "size", "locate", "point", "outline")
 THING = re.compile(
     rf"(small|large) ({'|'.join(scenes.COLORS)}) ({'|'.join(scenes.SHAPES)})"
 )  # fmt: skip
@@ -111,31 +110,16 @@ def floors(skill: str, rows) -> dict[str, float]:
     """What one answer to everything scores, and what an object drawn at random does."""
     common = Counter(q.answer for _, q in rows if q.answer != NONE).most_common(1)[0][0]
     found = {f"majority: {k}": v for k, v in score(skill, rows, [common] * len(rows)).items()}
-    draws = scenes.Draws(f"floors/{skill}")
-    of_an_object = {
-        "color": lambda o: o.color,
-        "shape": lambda o: o.shape,
-        "size": lambda o: o.size,
-        "locate": lambda o: scenes.location_tokens([o.box[:2], o.box[2:]]),
-        "point": lambda o: scenes.location_tokens([o.center]),
-        "outline": lambda o: scenes.location_tokens(o.outline(fine=False)),
-    }
-    if skill in of_an_object:
-        answers = [of_an_object[skill](draws.pick(scene.objects)) for scene, _ in rows]
+    if skill in OF_AN_OBJECT:
+        draws = scenes.Draws(f"floors/{skill}")
+        answers = [draws.pick(question.candidates) for _, question in rows]
         found |= {f"any object: {k}": v for k, v in score(skill, rows, answers).items()}
     return found
 
 
-def ask_all(vlm, rows, blind: bool = False, batch: int = 64) -> list[str]:
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i][1].answer))
-    answers: list[str] = [""] * len(rows)
-    for start in range(0, len(order), batch):
-        part = order[start : start + batch]
-        pictures = [GREY if blind else rows[i][0].image for i in part]
-        texts = [rows[i][1].text for i in part]
-        for i, answer in zip(part, vlm.ask(pictures, texts, batch_size=batch)):
-            answers[i] = answer
-    return answers
+def ask_all(vlm, rows, blind: bool = False) -> list[str]:
+    ask = evaluation.blind if blind else evaluation.quiz
+    return [row["answer"] for row in ask(vlm, evaluation.Exam(rows), batch_size=64).rows]
 
 
 def rotations(n: int, split: str, first_seed: int):
