@@ -49,8 +49,8 @@ class Peak(TorchDispatchMode):
         return found
 
 
-def measure(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[int, int, float]:
-    """(peak in bytes, operations, seconds) of forwards and backwards, once AdamW has its states."""
+def measure(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[float, int, float]:
+    """(peak in GiB, operations, seconds) of forwards and backwards, once AdamW has its states."""
     model.train()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], foreach=False)
     device = next(model.parameters()).device
@@ -86,7 +86,7 @@ def measure(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[int, int, floa
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - began)
     model.zero_grad(set_to_none=True)
-    return most, counter.get_total_flops(), min(times)
+    return most / GIB, counter.get_total_flops(), min(times)
 
 
 def speed(device: str, dtype: torch.dtype, side: int = 2048) -> float:
@@ -184,7 +184,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for name, total, most, estimated, counted, seconds in rows(device, asked.large):
         print(
-            f"| {name} | {total / GIB:.3f} | {most / GIB:.3f} | {total / most:.2f} | "
+            f"| {name} | {total:.3f} | {most:.3f} | {total / most:.2f} | "
             f"{estimated / 1e9:.1f} | {counted / 1e9:.1f} | {seconds:.2f} |"
         )
 

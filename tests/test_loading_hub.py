@@ -77,8 +77,8 @@ def play(folder, outcome):
     from safetensors.torch import save
 
     from tests import tiny
-    from vlm_helpers import loading
-    from vlm_helpers.loading import _hub, _memory
+    from vlm_helpers import _memory, loading
+    from vlm_helpers.loading import _hub
 
     record = recorder(outcome)
     with loading.quiet():

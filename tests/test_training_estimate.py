@@ -29,17 +29,17 @@ def test_a_step_that_is_really_made(way, checkpointing):
 def test_seven_billion_parameters_take_no_memory():
     config = transformers.LlavaConfig()
     full = vh.training.estimate(config, tokens=700)
-    assert full.weights == 2 * full.parameters == 2 * 7_062_902_784
+    assert full.weights * 2**30 == 2 * full.parameters == 2 * 7_062_902_784
     assert (full.gradients, full.optimizer) == (full.weights, 2 * full.weights)
     # two operations a parameter and token forwards, four backwards; pictures have fewer tokens
     assert full.operations == pytest.approx(6 * 700 * 6.74e9, rel=0.1)
     lora = vh.training.estimate(config, tokens=700, lora=16)
     # the ranks of seven matrices in 32 layers
     assert lora.trainable == 32 * 16 * (4 * (4096 + 4096) + 3 * (4096 + 11008))
-    assert lora.gradients == 4 * lora.trainable  # peft keeps adapters in float32
+    assert lora.gradients * 2**30 == 4 * lora.trainable  # peft keeps adapters in float32
     assert lora.activations < full.activations
     small = vh.training.estimate(config, tokens=700, lora=16, quantization="4bit")
-    assert 3.5 < small.weights / 2**30 < 4.5
+    assert 3.5 < small.weights < 4.5
     double = vh.training.estimate(config, tokens=700, lora=16, batch_size=2)
     assert double.activations == pytest.approx(2 * lora.activations, rel=0.01)
     assert double.operations == pytest.approx(2 * lora.operations, rel=0.01)
@@ -122,5 +122,5 @@ def test_wrong_arguments_are_said():
         vh.training.estimate(vh.load().model, lora=16)
     with pytest.raises(FileNotFoundError):
         vh.training.estimate("./no-such-folder")
-    with pytest.raises(ValueError, match="more than 0"):
+    with pytest.raises(ValueError, match="speed must be a number above 0, not 0"):
         vh.training.estimate("pocket-llava").seconds(0)

@@ -12,6 +12,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
+from vlm_helpers import _memory as memory
+
 ARTICLE = "https://huggingface.co/blog/vlms"
 
 ABILITIES = {
@@ -27,11 +29,6 @@ FACTS = (
     "released", "license", "commercial", "parameters", "resolution", "tokens", "languages",
     "abilities", "vision", "connector", "decoder", "prompt_family", "box_format", "loads",
 )  # fmt: skip
-
-GIB = 2**30
-BF16_BYTES = 2.0
-FOUR_BIT_BYTES = 0.53  # half a byte, and the scales of each block
-KEPT = 0.1  # the part that stays in 16 bits
 
 
 @dataclass(frozen=True)
@@ -86,17 +83,18 @@ class Model:
     @property
     def memory_bf16(self) -> float | None:
         """GiB to have free to ask one question at a time in bfloat16."""
-        return self._memory(BF16_BYTES)
+        return self._memory(None)
 
     @property
     def memory_4bit(self) -> float | None:
         """GiB to have free to ask one question at a time in 4 bits."""
-        return self._memory(FOUR_BIT_BYTES * (1 - KEPT) + BF16_BYTES * KEPT)
+        return self._memory("4bit")
 
-    def _memory(self, bytes_each: float) -> float | None:
+    def _memory(self, quantization: str | None) -> float | None:
         if self.parameters is None:
             return None
-        return self.parameters * 1e9 * bytes_each / GIB * 1.1 + 0.25
+        weights = memory.parameters_gib(self.parameters * 1e9, "bfloat16", quantization)
+        return memory.with_allowance(weights)
 
     @property
     def how_to_load(self) -> str:

@@ -25,17 +25,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vlm_helpers import _memory as memory
 from vlm_helpers.loading import _checkpoints as checkpoints
-from vlm_helpers.loading import _memory as memory
 from vlm_helpers.loading._checkpoints import Checkpoint, pocket_folder
 from vlm_helpers.loading._hub import first_line, is_commit
 from vlm_helpers.loading._vlm import VLM, Card, describe
 from vlm_helpers.pictures import to_rgb
 
 __all__ = ["VLM", "Card", "estimate_memory", "load", "pocket_folder", "to_rgb"]
-
-DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"} | {n: n for n in memory.BYTES}
-QUANTIZATIONS = (None, "8bit", "4bit")
 
 _LOADING = threading.RLock()
 
@@ -139,16 +136,13 @@ def estimate_memory(
     Raises `ValueError` and `TypeError` for arguments that cannot be, and what `load` raises for
     a model that cannot be found or read.
     """
-    dtype = DTYPES.get(str(dtype).removeprefix("torch."))
-    if dtype is None:
-        raise ValueError(f"dtype must be one of {', '.join(memory.BYTES)}.")
-    if quantization not in QUANTIZATIONS:
-        raise ValueError(f"quantization must be None, '8bit' or '4bit', not {quantization!r}.")
+    dtype = memory.dtype_name(dtype)
+    memory.check_quantization(quantization)
     if isinstance(model_or_params, (str, Path)):
         with quiet():
             found = checkpoints.find(model_or_params)
             tensors = checkpoints.read_tensors(found)
-        return memory.with_allowance(memory.weight_bytes(tensors, dtype, quantization))
+        return memory.with_allowance(memory.weights_gib(tensors, dtype, quantization))
     if not isinstance(model_or_params, numbers.Real):
         raise TypeError(
             "estimate_memory takes a number of parameters, such as 7e9, or the name or folder of a "
@@ -156,7 +150,7 @@ def estimate_memory(
         )
     if isinstance(model_or_params, bool) or not 0 < model_or_params < math.inf:
         raise ValueError(f"The number of parameters must be positive, not {model_or_params!r}.")
-    return memory.with_allowance(memory.bytes_for(model_or_params, dtype, quantization))
+    return memory.with_allowance(memory.parameters_gib(model_or_params, dtype, quantization))
 
 
 def pick_device(device: Any = "auto") -> str:
@@ -199,11 +193,7 @@ def pick_dtype(dtype: Any, device: str, quantization: str | None = None) -> str:
         if device == "mps":
             return "float16"
         return "bfloat16" if capability >= (8, 0) else "float16"
-    name = DTYPES.get(str(dtype).removeprefix("torch."))
-    if name is None:
-        raise ValueError(
-            f"dtype={dtype!r} is none that can be used: 'auto', 'float32', 'float16' or 'bfloat16'."
-        )
+    name = memory.dtype_name(dtype)
     if name == "bfloat16" and device.startswith("cuda") and capability < (8, 0):
         raise ValueError(
             f"{torch.cuda.get_device_name(device)} has compute capability "
@@ -214,8 +204,7 @@ def pick_dtype(dtype: Any, device: str, quantization: str | None = None) -> str:
 
 def check_quantization(quantization: str | None, device: str) -> None:
     """Raises unless the quantisation asked for can be had on this device."""
-    if quantization not in QUANTIZATIONS:
-        raise ValueError(f"quantization must be None, '8bit' or '4bit', not {quantization!r}.")
+    memory.check_quantization(quantization)
     if quantization is None:
         return
     if not device.startswith("cuda"):

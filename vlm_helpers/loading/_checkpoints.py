@@ -15,9 +15,9 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vlm_helpers._memory import Tensor
 from vlm_helpers.loading import _hub as hub
 from vlm_helpers.loading._hub import EXAMPLE, first_line, no_safetensors
-from vlm_helpers.loading._memory import Tensor
 
 POCKET = ("pocket-llava", "pocket-llava-base")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vlm_helpers.loading._memory import Tensor
+from vlm_helpers._memory import Tensor
 
 EXAMPLE = "llava-hf/llava-v1.6-mistral-7b-hf"
 BAR_FROM = 100 * 2**20  # bytes; a longer download shows its progress

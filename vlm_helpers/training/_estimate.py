@@ -7,18 +7,18 @@ which have shapes and no contents: a model of seven billion parameters takes sec
 from __future__ import annotations
 
 import inspect
-import numbers
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlm_helpers import _memory as memory
+from vlm_helpers._words import number, whole_number
 from vlm_helpers.loading import _checkpoints as checkpoints
-from vlm_helpers.loading import _memory as memory
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one step of training takes, in bytes, and in floating-point operations.
+    """What one step of training takes: memory in GiB, and floating-point operations.
 
     Attributes:
         weights: all of them, as they are held.
@@ -43,7 +43,7 @@ class Estimate:
 
     @property
     def total(self) -> float:
-        """All of it, in bytes. The libraries' own buffers and fragmentation come on top."""
+        """All of it, in GiB. The libraries' own buffers and fragmentation come on top."""
         return self.weights + self.gradients + self.optimizer + self.activations + self.logits
 
     def seconds(self, speed: float) -> float:
@@ -51,9 +51,7 @@ class Estimate:
 
         A GPU reaches a third to a half of what its data sheet promises; measure one step.
         """
-        if not speed > 0:
-            raise ValueError(f"speed must be operations a second, more than 0, not {speed!r}.")
-        return self.operations / speed
+        return self.operations / number("speed", speed, above=0)
 
     def __str__(self) -> str:
         lines = [
@@ -61,7 +59,7 @@ class Estimate:
             f"({self.trainable / self.parameters:.2%})"
         ]
         for name in ("weights", "gradients", "optimizer", "activations", "logits", "total"):
-            lines.append(f"{name:12}{getattr(self, name) / memory.GIB:8.2f} GiB")
+            lines.append(f"{name:12}{getattr(self, name):8.2f} GiB")
         lines.append(f"{'a step':12}{self.operations / 1e12:8.2f} Tflop")
         return "\n".join([*lines, *([self.left_out] if self.left_out else [])])
 
@@ -103,16 +101,10 @@ def estimate(
     """
     for name, value, least in (("tokens", tokens, 1), ("batch_size", batch_size, 1),
                                ("pictures", pictures, 0)):  # fmt: skip
-        if not _whole(value) or value < least:
-            raise ValueError(f"{name} must be a whole number from {least} up, not {value!r}.")
-    if quantization is not None and quantization not in memory.QUANTIZED_BYTES:
-        raise ValueError(f"quantization must be None, '8bit' or '4bit', not {quantization!r}.")
+        whole_number(name, value, least)
+    memory.check_quantization(quantization)
     network = _network(model, dtype, lora)
     return _measure(network, quantization, tokens, batch_size, pictures, checkpointing)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _network(model: Any, dtype: Any, lora: Any) -> Any:
@@ -127,9 +119,7 @@ def _network(model: Any, dtype: Any, lora: Any) -> Any:
                 "peft.get_peft_model(model, …) first."
             )
         return model
-    dtype = str(dtype).removeprefix("torch.")
-    if dtype not in memory.BYTES:
-        raise ValueError(f"dtype must be one of {', '.join(memory.BYTES)}, not {dtype!r}.")
+    dtype = memory.dtype_name(dtype)
     _check_lora(lora)
     config = model
     if isinstance(model, str | Path):
@@ -160,12 +150,16 @@ def _network(model: Any, dtype: Any, lora: Any) -> Any:
 
 def _check_lora(lora: Any) -> None:
     """Before a model is built for it."""
-    if lora is None or (_whole(lora) and lora > 0):
-        return
     import peft
 
-    if not isinstance(lora, peft.PeftConfig):
-        raise ValueError(f"lora must be a rank from 1 up or a peft.LoraConfig, not {lora!r}.")
+    if lora is None or isinstance(lora, peft.PeftConfig):
+        return
+    try:
+        whole_number("lora", lora, 1)
+    except ValueError:
+        raise ValueError(
+            f"lora must be a rank from 1 up or a peft.LoraConfig, not {lora!r}."
+        ) from None
 
 
 def _measure(
@@ -225,11 +219,11 @@ def _measure(
         for name, p in parameters.items()
         if not p.requires_grad
     ]
-    learn_bytes = sum(p.numel() * p.element_size() for p in learning.values())
+    learning_gib = sum(p.nbytes for p in learning.values()) / memory.GIB
     if quantization:
-        weights = learn_bytes + memory.weight_bytes(frozen, "float16", quantization)
+        weights = learning_gib + memory.weights_gib(frozen, "float16", quantization)
     else:
-        weights = sum(p.numel() * p.element_size() for p in parameters.values())
+        weights = sum(p.nbytes for p in parameters.values()) / memory.GIB
     activations = kept.outside + sum(kept.inside.values())
     if checkpointing:
         activations = (
@@ -240,11 +234,11 @@ def _measure(
         activations += 2 * max((p.numel() for p in parameters.values() if p.dim() == 2), default=0)
     return Estimate(
         weights=weights,
-        gradients=learn_bytes,
-        optimizer=2 * learn_bytes,
-        activations=activations,
+        gradients=learning_gib,
+        optimizer=2 * learning_gib,
+        activations=activations / memory.GIB,
         # Beside what is saved of them: the gradient of their logarithm, and their own.
-        logits=kept.logits + 2 * 4 * batch_size * tokens * _vocabulary(inner),
+        logits=(kept.logits + 2 * 4 * batch_size * tokens * _vocabulary(inner)) / memory.GIB,
         parameters=sum(p.numel() for p in parameters.values()),
         trainable=sum(p.numel() for p in learning.values()),
         operations=operations,

@@ -14,13 +14,17 @@ the activations, the KV cache of one prompt and the libraries' own buffers.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import psutil
+
+from vlm_helpers._words import choice
 
 GIB = 2**30
 BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
+SHORT = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.53}
 KEPT = 0.1  # the part that stays in 16 bits, where the shapes are not known
 # What is this small is never refused: the figures for free memory are no better than that.
@@ -35,8 +39,20 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
 
 
-def weight_bytes(tensors: Iterable[Tensor], dtype: str, quantization: str | None = None) -> float:
-    """Bytes of memory for the weights once they are loaded as `dtype` or quantised."""
+def dtype_name(dtype: Any) -> str:
+    """The precision by its name in torch: of "bf16", "bfloat16" or `torch.bfloat16`."""
+    name = str(dtype).removeprefix("torch.")
+    name = SHORT.get(name, name)
+    return name if name in BYTES else choice("dtype", dtype, BYTES)
+
+
+def check_quantization(quantization: Any) -> None:
+    """Raises `ValueError` unless it is None or one that bitsandbytes knows."""
+    choice("quantization", quantization, (None, *QUANTIZED_BYTES))
+
+
+def weights_gib(tensors: Iterable[Tensor], dtype: str, quantization: str | None = None) -> float:
+    """GiB of memory for the weights once they are loaded as `dtype` or quantised."""
     total = 0.0
     for name, stored, shape in tensors:
         if stored not in ("F64", "F32", "F16", "BF16"):
@@ -49,42 +65,30 @@ def weight_bytes(tensors: Iterable[Tensor], dtype: str, quantization: str | None
         else:
             size = 2.0
         total += math.prod(shape) * size
-    return total
+    return total / GIB
 
 
-def bytes_for(parameters: float, dtype: str, quantization: str | None = None) -> float:
-    """`weight_bytes` where nothing but the number of parameters is known."""
-    if quantization is None:
-        return parameters * BYTES[dtype]
-    return parameters * (QUANTIZED_BYTES[quantization] * (1 - KEPT) + 2.0 * KEPT)
+def parameters_gib(parameters: float, dtype: str, quantization: str | None = None) -> float:
+    """`weights_gib` where nothing but the number of parameters is known."""
+    each = BYTES[dtype]
+    if quantization is not None:
+        each = QUANTIZED_BYTES[quantization] * (1 - KEPT) + 2.0 * KEPT
+    return parameters * each / GIB
 
 
 def with_allowance(weights: float) -> float:
-    """GiB to have free for `weights` bytes of weights."""
-    return weights / GIB * 1.1 + 0.25
+    """GiB to have free for so many GiB of weights."""
+    return weights * 1.1 + 0.25
 
 
-def free_memory(device: str) -> float | None:
-    """GiB free on `device` ("cpu", "cuda", "cuda:1", "mps"), or None where nothing tells."""
+def free_memory(device: str) -> float:
+    """GiB free on `device` ("cpu", "cuda", "cuda:1", "mps")."""
     if device.startswith("cuda"):
         import torch
 
         return torch.cuda.mem_get_info(device)[0] / GIB
-    free = [amount for amount in (_system_free(), _container_free()) if amount is not None]
-    return min(free) / GIB if free else None
-
-
-def _system_free() -> int | None:
-    try:
-        import psutil
-
-        return psutil.virtual_memory().available
-    except ImportError:
-        pass
-    try:  # all of the memory: more than is free, but never a refusal without reason
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+    system, container = psutil.virtual_memory().available, _container_free()
+    return (system if container is None else min(system, container)) / GIB
 
 
 def _container_free(root: Path = Path("/sys/fs/cgroup")) -> int | None:
@@ -109,9 +113,9 @@ def check_fits(
     name: str, tensors: list[Tensor], device: str, dtype: str, quantization: str | None
 ) -> None:
     """Raises `MemoryError`, saying what would fit, if the checkpoint will not fit on `device`."""
-    need = with_allowance(weight_bytes(tensors, dtype, quantization))
+    need = with_allowance(weights_gib(tensors, dtype, quantization))
     free = free_memory(device)
-    if free is None or need <= free or need <= TRIFLE:
+    if need <= free or need <= TRIFLE:
         return
     form = f"in {quantization}" if quantization else f"in {dtype}"
     if device.startswith("cuda"):
@@ -120,7 +124,7 @@ def check_fits(
         others = [("bfloat16", None, "dtype='bfloat16'")]
     options = []
     for other_dtype, other_quantization, words in others:
-        amount = with_allowance(weight_bytes(tensors, other_dtype, other_quantization))
+        amount = with_allowance(weights_gib(tensors, other_dtype, other_quantization))
         if amount <= free and amount < need:
             options.append(f"{words} (about {amount:.1f} GiB)")
     options.append("a smaller model")
