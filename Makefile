@@ -1,9 +1,11 @@
-# Two commands matter: `make lab` to take the course, `make test` to prove that it works.
+# Three commands matter: `make lab` to take the course, `make check` to see in two minutes that it
+# works here, `make test` to prove all of it.
 # Works with GNU make 3.81 and later, the one that macOS has.
 
 # An interpreter for .venv, such as PYTHON=python3.12; empty: the first fitting one is found.
 PYTHON ?=
-# Where torch comes from, such as https://download.pytorch.org/whl/cpu; empty: pip's own index.
+# Where torch comes from, such as https://download.pytorch.org/whl/cpu; empty: pip's own index. What
+# the environment was made with holds for whatever is done with it later.
 TORCH_INDEX ?=
 # Passed on to JupyterLab, such as LAB_ARGS="--no-browser --port 8899".
 LAB_ARGS ?=
@@ -15,23 +17,29 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 EXTRAS := lab,training,dev
 # The whole repository is served, so that links from the notebooks to its other files work.
-LAB := --ServerApp.root_dir=. notebooks/00_welcome.ipynb
-TESTS := --nbval -n 2 --dist loadscope tests notebooks
+LAB := --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_welcome.ipynb
+CHECK := --nbval tests/test_installation.py notebooks/00_welcome.ipynb
+# The notebooks take longest and come first, so that no worker waits for one at the end.
+TESTS := --nbval -n 2 --dist loadscope --no-loadscope-reorder --durations=10 notebooks tests
 
 # The stamp is named after what the environment was made from: after a changed pin, or in a folder
 # that was moved, there is none of that name. It is written last: what was interrupted has none.
 KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')
 READY := $(VENV)/.ready-$(KEY)
+ifeq ($(TORCH_INDEX),)
+TORCH_INDEX := $(shell cat $(VENV)/torch-index 2>/dev/null)
+endif
 
 # The newest Pythons are left out until torch has builds for them; PYTHON=... overrides.
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.14 python)
 BOUNDS := (3, 11) <= sys.version_info[:2]$(if $(PYTHON),, <= (3, 14))
 
-.PHONY: help lab test setup wheels lint notebooks links pins data benchmark clean
+.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab         set up, then open the course in JupyterLab"
+	@echo "make check       set up, then see in two minutes whether the course works here"
 	@echo "make test        set up, then run the package's tests and every notebook"
 	@echo
 	@echo "make setup       only set up: create .venv and install the pinned packages"
@@ -70,7 +78,7 @@ $(READY):
 	  fi; \
 	  echo "Creating the environment in $(VENV) with $$("$$found" --version)."; \
 	  "$$found" -m venv --clear $(VENV) || exit; \
-	  if [ -z "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && \
+	  if [ -z "$(TORCH_INDEX)$$PIP_NO_INDEX" ] && [ "$$(uname -s)" = Linux ] && \
 	     [ ! -e /proc/driver/nvidia ] && ! command -v nvidia-smi >/dev/null; then \
 	    echo "No NVIDIA GPU here. If pip now fetches gigabytes of CUDA packages, stop it;"; \
 	    echo "  make $(or $(firstword $(MAKECMDGOALS)),setup) TORCH_INDEX=https://download.pytorch.org/whl/cpu"; \
@@ -80,6 +88,7 @@ $(READY):
 	@echo "Installing torch."
 	@$(PIP) install --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") \
 	  "$$(grep '^torch==' constraints.txt)"
+	@echo "$(TORCH_INDEX)" > $(VENV)/torch-index
 	@echo "Installing the course and the rest of its pinned packages: some minutes the first time."
 	@$(PIP) install --quiet -c constraints.txt -e ".[$(EXTRAS)]"
 	@$(PIP) check
@@ -90,11 +99,13 @@ lab: $(READY)
 	@HF_HUB_DISABLE_TELEMETRY=1 $(PY) -m jupyterlab $(LAB) \
 	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
-# Two workers share two cores, so each keeps to one thread.
+check: $(READY)
+	@echo "Asking the models that ship with the course, and running the first notebook."
+	@$(PY) -m pytest $(CHECK)
+
 test: $(READY)
 	@echo "Running the package's tests, and every notebook against its stored outputs."
-	@HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 \
-	  $(PY) -m pytest $(TESTS) $(TEST_ARGS)
+	@$(PY) -m pytest $(TESTS) $(TEST_ARGS)
 
 # hatchling and editables build the course's own package where there is no network to fetch them.
 wheels: $(READY)
@@ -108,18 +119,20 @@ wheels: $(READY)
 lint: $(READY)
 	@echo "Checking the Python code with ruff, and the notebooks as they are stored."
 	@$(PY) -m ruff check .
-	@$(PY) -m tests.notebooks lint
+	@$(PY) -m tools.notebooks lint
 
 notebooks: $(READY)
 	@echo "Running every notebook from top to bottom and storing its outputs."
-	@HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 $(PY) -m tests.notebooks execute
+	@$(PY) -m tools.notebooks execute
 
 links: $(READY)
 	@echo "Writing the repository's address from pyproject.toml into every badge and link."
-	@$(PY) -m tests.links
+	@$(PY) -m tools.links
 
 # torch pins its own CUDA packages, and on most machines there are none: they are left out.
 pins:
+	@command -v uv >/dev/null || { echo "make pins needs uv, and it is not here: pip install uv, or" \
+	  "see https://docs.astral.sh/uv/" >&2; exit 1; }
 	@echo "Resolving constraints.txt anew with uv, for every platform and Python from 3.11."
 	@uv pip compile --quiet --universal --python-version 3.11 --no-python-downloads --all-extras \
 	  --no-annotate --custom-compile-command "make pins" $(UV_ARGS) -o constraints.txt pyproject.toml

@@ -12,11 +12,14 @@ from urllib.parse import urlsplit
 import pytest
 from nbval.plugin import IPyNbCell
 
-from tests.notebooks import HARDWARE_TAGS
+from tools.notebooks import HARDWARE_TAGS
 
-# Nothing is downloaded by a test, unless somebody asks for it with HF_HUB_OFFLINE=0. Set here,
-# before huggingface_hub is imported anywhere; kernels and other child processes inherit it.
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Set here, before the libraries that read them are imported anywhere; kernels and other child
+# processes inherit them. Nothing is downloaded, unless somebody asks for it with HF_HUB_OFFLINE=0;
+# and each of pytest's workers keeps to one core, since there are as many workers as cores.
+for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 @functools.cache
@@ -53,6 +56,6 @@ def pytest_runtest_call(item):
     if isinstance(item, IPyNbCell) and item.cell.execution_count is None:
         pytest.fail(
             f"{item.path.name}, {item.name} is stored without having run: "
-            f"python -m tests.notebooks execute {item.path.name}",
+            f"python -m tools.notebooks execute {item.path.name}",
             pytrace=False,
         )

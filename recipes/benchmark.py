@@ -156,7 +156,7 @@ def measure_notebook(path: Path) -> tuple[float, int]:
     """
     import nbformat
 
-    from tests.notebooks import run
+    from tools.notebooks import run
 
     watching: list[PeakMemory] = []
     began = time.perf_counter()

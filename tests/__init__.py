@@ -1,1 +1,1 @@
-"""The tests, and the tools they share: `python -m tests.notebooks`."""
+"""The tests of the package, the recipes, the tools and the set-up."""

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from tests import notebooks
+from tools import notebooks
 from vlm_helpers import boxes, figures
 
 PICTURES = [Image.new("RGB", (60, 40), color) for color in ("red", "green", "blue")]

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from nbval.plugin import get_sanitize_patterns
 from PIL import Image
 
-from tests import notebooks
+from tools import notebooks
 from vlm_helpers import exercises, scenes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -378,10 +378,9 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
 def nbval(folder, **environment):
     """Run nbval on `folder` as `make test` does, under a copy of our rules."""
-    (folder / "tests").mkdir()
-    shutil.copy(ROOT / "conftest.py", folder)
-    for name in ("notebooks.py", "__init__.py", "sanitize.cfg"):
-        shutil.copy(ROOT / "tests" / name, folder / "tests")
+    for name in ("conftest.py", "tools/__init__.py", "tools/notebooks.py", "tests/sanitize.cfg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval"]
     command += ["--nbval-sanitize-with", "tests/sanitize.cfg", "--color=no", "."]
     return subprocess.run(

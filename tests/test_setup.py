@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests import links
+from tools import links
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -167,12 +167,13 @@ def test_what_is_imported_is_declared():
     assert wrong == []
 
 
-OURS = {"vlm_helpers", "recipes", "tests", "conftest"}
+OURS = {"vlm_helpers", "recipes", "tests", "tools", "conftest"}
 
 
 def sources():
     """(kind, name, Python code) of everything in the repository that imports something."""
-    for folder, kind in [("vlm_helpers", "package"), ("recipes", "test"), ("tests", "test")]:
+    for folder in ("vlm_helpers", "recipes", "tests", "tools"):
+        kind = "package" if folder == "vlm_helpers" else "test"
         for path in sorted((ROOT / folder).rglob("*.py")):
             yield kind, path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -350,8 +351,10 @@ def test_plain_commands_do_what_make_does():
     assert f"\npip install torch=={TORCH} " in readme
     assert f'\npip install -c constraints.txt -e ".[{makefile_value("EXTRAS")}]"\n' in readme
     assert f"\njupyter lab {makefile_value('LAB')}\n" in readme
+    assert f"\npytest {makefile_value('CHECK')}\n" in readme
     assert f"\npytest {makefile_value('TESTS')}\n" in readme
     assert f"TORCH_INDEX={CPU_INDEX}\n" in readme
+    assert f"torchvision=={version_of(PINS['torchvision'][0])} " in readme
     assert set(re.findall(r"https://download\.pytorch\.org/whl/cpu\w*", readme)) == {CPU_INDEX}
 
 
@@ -436,7 +439,7 @@ case "$1 $2" in
   "--version ") echo "Python 3.11.0" ;;
   "-m venv") echo venv >> calls; test "$3" != --clear || rm -rf .venv
              mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
-  *) echo "$HF_HUB_OFFLINE $@" >> calls; case "$*" in *" -e "*) test ! -e FAIL ;; esac ;;
+  *) echo "$@" >> calls; case "$*" in *" -e "*) test ! -e FAIL ;; esac ;;
 esac
 """
 
@@ -452,10 +455,13 @@ class Checkout:
         (folder / "a python").write_text(FAKE_PYTHON.format(python=sys.executable))
         (folder / "a python").chmod(0o755)
 
-    def make(self, *arguments: str, python: str = "./a python") -> subprocess.CompletedProcess:
+    def make(
+        self, *arguments: str, python: str = "./a python", **more: str
+    ) -> subprocess.CompletedProcess:
+        """Call make; `more`: variables of the environment."""
         # Not the variables of the make that may be running these very tests.
-        theirs = re.compile(r"MAKE|MFLAGS|HF_|(PYTHON|TORCH_INDEX|(LAB|TEST|UV)_ARGS)$")
-        env = {name: value for name, value in os.environ.items() if not theirs.match(name)}
+        theirs = re.compile(r"MAKE|MFLAGS|PIP_|(PYTHON|TORCH_INDEX|(LAB|TEST|UV)_ARGS)$")
+        env = {name: value for name, value in os.environ.items() if not theirs.match(name)} | more
         command = ["make", "--no-print-directory", f"PYTHON={python}", *arguments]
         (self.folder / "calls").write_text("")
         return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
@@ -573,13 +579,52 @@ def test_lab_opens_the_first_notebook_and_forwards_its_arguments(checkout):
     checkout.make("lab", "LAB_ARGS=--no-browser --port 8899")
     call = checkout.calls[-1]
     root = "--allow-root " if os.getuid() == 0 else ""
-    assert call == f" -m jupyterlab {makefile_value('LAB')} {root}--no-browser --port 8899"
+    assert call == f"-m jupyterlab {makefile_value('LAB')} {root}--no-browser --port 8899"
+
+
+def test_jupyterlab_starts_at_the_first_notebook():
+    """Also without a browser, where the address that is printed is all that a reader has."""
+    page = re.search(r"--LabApp.default_url=/lab/tree/(\S+)", makefile_value("LAB")).group(1)
+    assert page == "notebooks/00_welcome.ipynb" and (ROOT / page).is_file()
 
 
 @needs_make
-def test_test_runs_offline_and_forwards_its_arguments(checkout):
+def test_test_and_check_run_what_the_readme_says(checkout):
     checkout.make("test", "TEST_ARGS=-k scenes")
-    assert checkout.calls[-1] == f"1 -m pytest {makefile_value('TESTS')} -k scenes"
+    assert checkout.calls[-1] == f"-m pytest {makefile_value('TESTS')} -k scenes"
+    checkout.make("check")
+    assert checkout.calls[-1] == f"-m pytest {makefile_value('CHECK')}"
+
+
+@needs_make
+def test_wheels_and_updates_take_torch_from_where_it_came_at_first(checkout):
+    checkout.make("lab", f"TORCH_INDEX={CPU_INDEX}")
+    checkout.make("wheels")
+    torch, course = (call for call in checkout.calls if "download" in call)
+    assert f"--index-url {CPU_INDEX} torch==" in torch and CPU_INDEX not in course
+    with (checkout.folder / "constraints.txt").open("a") as file:
+        file.write("# changed\n")
+    checkout.make("setup")
+    assert f"--index-url {CPU_INDEX} torch==" in checkout.calls[0]
+    checkout.make("wheels", "TORCH_INDEX=")
+    assert "--index-url" not in "".join(checkout.calls)
+
+
+@needs_make
+def test_gigabytes_are_warned_of_only_where_pip_may_fetch_them(checkout):
+    if sys.platform != "linux" or shutil.which("nvidia-smi"):
+        pytest.skip("make warns on Linux without an NVIDIA GPU")
+    assert "gigabytes" in checkout.make("setup").stdout
+    for where in ({"PIP_NO_INDEX": "1"}, {"TORCH_INDEX": CPU_INDEX}):
+        shutil.rmtree(checkout.folder / ".venv")
+        assert "gigabytes" not in checkout.make("setup", **where).stdout
+
+
+@needs_make
+def test_pins_without_uv_say_where_it_comes_from(checkout):
+    result = checkout.make("pins", PATH="/usr/bin:/bin")
+    assert result.returncode and "make pins needs uv" in result.stderr
+    assert "not found" not in result.stderr
 
 
 # --- these tests' own tools -----------------------------------------------------------------------

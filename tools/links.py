@@ -1,7 +1,7 @@
 """Keep the repository's address the same everywhere.
 
-    python -m tests.links          write the address into every badge, link and citation
-    python -m tests.links check    only say where another one stands
+    python -m tools.links          write the address into every badge, link and citation
+    python -m tools.links check    only say where another one stands
 
 The address stands once, in pyproject.toml's `[project.urls]`. All copies of it are written as
 `OWNER/NAME`, inside links to GitHub, Colab or Binder. The address that they had before is the one

@@ -1,7 +1,7 @@
 """Run the notebooks and lint them: what keeps them true besides nbval.
 
-    python -m tests.notebooks execute [paths]   run each in a clean kernel and store its outputs
-    python -m tests.notebooks lint [paths]      say what is wrong with them as they are stored
+    python -m tools.notebooks execute [paths]   run each in a clean kernel and store its outputs
+    python -m tools.notebooks lint [paths]      say what is wrong with them as they are stored
 
 Paths are notebooks or folders, by default `notebooks/`. Both exit with status 1 if anything is
 wrong. `execute` replaces a notebook only once it has run to its end.
@@ -66,8 +66,9 @@ def run(
 ) -> None:
     """Run a notebook from top to bottom in a new kernel of this very environment, in `folder`.
 
-    Outputs replace those stored in `notebook`. `started(kernel manager)` is called once the kernel
-    runs. Raises nbclient's CellExecutionError at the first cell that fails.
+    Outputs replace those stored in `notebook`. Nothing is downloaded, unless HF_HUB_OFFLINE=0 asks
+    for it. `started(kernel manager)` is called once the kernel runs. Raises nbclient's
+    CellExecutionError at the first cell that fails.
     """
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
@@ -89,8 +90,9 @@ def run(
     )
     if started:
         client.on_notebook_start = lambda **_: started(manager)
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     # The kernel's own log, not what cells print: nbval leaves it out, too.
-    client.execute(stderr=subprocess.DEVNULL)
+    client.execute(stderr=subprocess.DEVNULL, env={**offline, **os.environ})
 
 
 def tidy(notebook: NotebookNode) -> None:
@@ -495,7 +497,7 @@ def _lint_all(paths: list[Path]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.notebooks", description=__doc__.split("\n")[0]
+        prog="python -m tools.notebooks", description=__doc__.split("\n")[0]
     )
     parser.add_argument("what", choices=["execute", "lint"])
     parser.add_argument("paths", nargs="*", help="notebooks or folders; by default notebooks/")
