@@ -24,8 +24,8 @@ BLACK: Color = (0, 0, 0)
 
 @dataclass(frozen=True)
 class Mark:
-    """What stands somewhere, in pixels: becomes an `Element`. `join`: it goes on with the line
-    before; `line`: it is part of the page's text."""
+    """What stands somewhere, in pixels: becomes an `Element`. `line`: it is part of the page's
+    text; `join`: it goes on with the line before, after this text; False: it begins a line."""
 
     role: str
     text: str
@@ -33,7 +33,7 @@ class Mark:
     box: Box
     size: float
     line: bool
-    join: bool
+    join: str | bool
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ class Canvas:
 
     def element(
         self, role: str, box: Box, text: str = "", name: str = "", *, size: float = 0,
-        line: bool = False, join: bool = False,
+        line: bool = False, join: str | bool = False,
     ) -> None:  # fmt: skip
         """States that something stands in `box`, without any ink."""
-        self.marks.append(Mark(role, text, name, box, size, line, join))
+        self.marks.append(Mark(role, text, name, box, size, line, " " if join is True else join))
 
     # --- text -------------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ class Canvas:
     def text(
         self, x: float, y: float, text: str, font: str, size: float, color: Color = BLACK, *,
         anchor: str = "l", role: str = "text", name: str = "", line: bool = True,
-        join: bool = False, angle: float = 0, ink: bool = True,
+        join: str | bool = False, angle: float = 0, pivot: Point | None = None, ink: bool = True,
     ) -> Box:  # fmt: skip
         """Prints one line.
 
@@ -111,8 +111,8 @@ class Canvas:
             x, y: its left end, middle or right end as `anchor` ("l", "m", "r") says; the height
                 of the top of its tall letters.
             size: the size of the font, to half a pixel.
-            role, name, line, join: as in `Mark`.
-            angle: degrees, counter-clockwise around (x, y).
+            role, name, line, join: as in `Mark`; True joins with a space.
+            angle: degrees, counter-clockwise around `pivot`, by default (x, y).
             ink: False states a text that something else has drawn.
         Returns:
             The box of the text: from pen start to pen end, from tall to deep letters.
@@ -124,13 +124,14 @@ class Canvas:
         baseline = y + _fonts.ascent(font, size)
         if self.crisp and not angle:
             left, baseline = round(left), round(baseline)
-        run = Text(left, baseline, text, font, size, color, angle, (x, y), advances)
+        pivot = pivot or (x, y)
+        run = Text(left, baseline, text, font, size, color, angle, pivot, advances)
         self.texts.append(run)
         if ink:
             self._calls.append(("_text", run))
         top, bottom = baseline - _fonts.ascent(font, size), baseline + _fonts.descent(font, size)
-        box = turned_box((left, top, left + width, bottom), (x, y), angle)
-        self.marks.append(Mark(role, text, name, box, size, line, join))
+        box = turned_box((left, top, left + width, bottom), pivot, angle)
+        self.element(role, box, text, name, size=size, line=line, join=join)
         return box
 
     # --- shapes -----------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ SMALLEST = 6.5
 @dataclass(frozen=True)
 class Cell:
     """A text at `at`, a fraction of the row's width, which is its left, middle or right end as
-    `anchor` ("l", "m", "r") says; or "after" the cell before, as its next word."""
+    `anchor` ("l", "m", "r") says; or "after" the cell before, as its next word or (with an empty
+    `join`) right behind it."""
 
     text: str
     at: float = 0.0
@@ -23,6 +24,7 @@ class Cell:
     name: str = ""
     role: str = "text"
     bold: bool = False
+    join: str = " "  # what stands between it and the cell before in the page's text
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ def places(row: Row, font: str, size: float, width: float, crisp: bool) -> list:
     found: list = []
     for number, (cell, name) in enumerate(zip(row.cells, fonts)):
         if cell.anchor == "after":
-            x0 = found[-1][1] + gap
+            x0 = found[-1][1] + (gap if cell.join else 0)
         else:
             rest = [c.anchor for c in row.cells[number + 1 :]] + [""]
             together = rest.index(next(a for a in rest if a != "after")) + 1
-            wide = sum(widths[number : number + together]) + gap * (together - 1)
+            group = range(number, number + together)
+            wide = sum(widths[i] + (gap if i > number and row.cells[i].join else 0) for i in group)
             x0 = cell.at * width - {"l": 0, "m": wide / 2, "r": wide}[cell.anchor]
         found.append((x0, x0 + widths[number], name))
     return found
@@ -117,7 +120,7 @@ def write(
         for number, (cell, (left, _, name)) in enumerate(zip(row.cells, spans)):
             canvas.text(
                 x0 + left, y + 0.1 * row.scale * size, cell.text, name, row.scale * size, color,
-                role=cell.role, name=cell.name, join=number > 0,
+                role=cell.role, name=cell.name, join=cell.join if number else False,
             )  # fmt: skip
         y += row.scale * size * PITCH * stretch
         if row.rule:

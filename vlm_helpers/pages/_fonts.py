@@ -16,6 +16,7 @@ from vlm_helpers._data import data_file
 from vlm_helpers._draws import Draws
 
 FALLBACK = "grotesk"  # for characters that a font lacks
+SPACE = 260  # thousandths of the size; the space of some fonts is too narrow for small print
 FINE = 4  # smooth glyphs are drawn so many times larger first, and at so many shifts of a pixel
 
 
@@ -49,7 +50,8 @@ def _width(font: str, character: str) -> tuple[str, int]:
     """Which font has the character, and its width in thousandths of the size."""
     for name in (font, FALLBACK):
         if character in table()[name]["widths"]:
-            return name, table()[name]["widths"][character]
+            wide = table()[name]["widths"][character]
+            return name, max(wide, SPACE) if character == " " else wide
     raise ValueError(
         f"No font here has {character!r}: pages print Latin letters, digits and punctuation."
     )

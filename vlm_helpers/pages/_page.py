@@ -15,12 +15,12 @@ from vlm_helpers import _questions
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import Question, conversation, to_messages
 from vlm_helpers._words import did_you_mean, number, whole_number
-from vlm_helpers.pages import _receipt, _wear
+from vlm_helpers.pages import _receipt, _table, _wear
 from vlm_helpers.pages._canvas import Box, Canvas, turned, turned_box
 from vlm_helpers.pages._kind import SPLITS, Kind
 from vlm_helpers.pages._wear import Wear
 
-_KINDS = {kind.name: kind for kind in (_receipt.KIND,)}
+_KINDS = {kind.name: kind for kind in (_receipt.KIND, _table.KIND)}
 KINDS = tuple(_KINDS)
 SKILLS = tuple(dict.fromkeys(skill for kind in _KINDS.values() for skill in kind.skills))
 
@@ -128,10 +128,10 @@ class Page:
         for mark in self.canvas.marks:
             if not mark.line:
                 continue
-            if mark.join and lines:
+            if mark.join is not False and lines:
                 text, box, size = lines[-1]
                 joined = (*map(min, box[:2], mark.box[:2]), *map(max, box[2:], mark.box[2:]))
-                lines[-1] = [f"{text} {mark.text}", joined, min(size, mark.size)]
+                lines[-1] = [text + mark.join + mark.text, joined, min(size, mark.size)]
             else:
                 lines.append([mark.text, mark.box, mark.size])
         return tuple(Element("line", t, self._fractions(box), "", size) for t, box, size in lines)

@@ -31,7 +31,16 @@ def count_lines(page, draws):
     return draws.pick(wordings), str(len(page.lines))
 
 
+def stamp(page, draws):
+    found = [element for element in page.elements if element.role == "stamp"]
+    if not found and not draws.chance(0.02):
+        return None
+    wordings = ("What does the stamp say?", "Read the stamp.", "What is stamped on the page?")
+    return draws.pick(wordings), found[0].text if found else NONE, found
+
+
 READING: dict[str, Callable] = {"read": read, "line": line, "count_lines": count_lines}
+PAPER = READING | {"stamp": stamp}
 
 
 def value(fields, path: str):
@@ -42,6 +51,15 @@ def value(fields, path: str):
         except (KeyError, IndexError):
             return None
     return fields
+
+
+def place(page, text: str, path: str | None):
+    """The question `text` for the box of the field at `path`; None where it is not there."""
+    candidates = [box_tokens(element.box) for element in page.elements if element.name]
+    if path is None:
+        return text, NONE, (), candidates
+    found = page.find(path)
+    return text, box_tokens(found.box), [found], candidates
 
 
 def about_fields(noun: str, labels: Mapping[str, str]) -> dict[str, Callable]:
@@ -62,7 +80,7 @@ def about_fields(noun: str, labels: Mapping[str, str]) -> dict[str, Callable]:
         path = chosen(page, draws)
         wordings = ("What is the {}?", "Read the {}.", "Give the {}.", "Which {} is on the {noun}?")
         text = draws.pick(wordings).format(labels[path], noun=noun)
-        candidates = [element.text for element in page.elements if element.name]
+        candidates = [e.text for e in page.elements if e.name and e.text]
         if not value(page.fields, path):
             return text, NONE, (), candidates
         return text, value(page.fields, path), [page.find(path)], candidates
@@ -71,11 +89,7 @@ def about_fields(noun: str, labels: Mapping[str, str]) -> dict[str, Callable]:
         path = chosen(page, draws)
         wordings = ("Where is the {}?", "Locate the {}.", "Give the box of the {}.")
         text = draws.pick(wordings).format(labels[path])
-        candidates = [box_tokens(element.box) for element in page.elements if element.name]
-        if not value(page.fields, path):
-            return text, NONE, (), candidates
-        found = page.find(path)
-        return text, box_tokens(found.box), [found], candidates
+        return place(page, text, path if value(page.fields, path) else None)
 
     def as_json(page, draws):
         simple = [path for path in labels if "." not in path]

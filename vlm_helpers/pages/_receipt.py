@@ -11,6 +11,7 @@ from vlm_helpers.pages import _fonts, _lexicon, _reading
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._flow import Cell, Row, fit, height, write
 from vlm_helpers.pages._kind import UNSEEN, Kind
+from vlm_helpers.pages._stamp import stamp
 
 ODD_SUM = 0.2
 
@@ -116,6 +117,7 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     if layout == "boxed":
         canvas.rect(2, 2, width - 2, height_ - 2, outline=(ink + 60,) * 3)
     write(canvas, rows, font, size, (edge, top, width - edge, height_), (ink,) * 3, stretch)
+    stamp(canvas, draws, font)
     return canvas
 
 
@@ -235,7 +237,7 @@ KIND = Kind(
     "receipt",
     facts,
     draw,
-    _reading.READING
+    _reading.PAPER
     | {"total": total, "price": price, "exists": exists, "count": count}
     | _reading.about_fields("receipt", LABELS),
     paper=True,
