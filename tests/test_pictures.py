@@ -185,7 +185,7 @@ def test_pictures_as_parquet_files_keep_them(tmp_path):
         {"bytes": data},
     ):
         assert near(to_rgb(row).getpixel((5, 5)), RED)
-    with pytest.raises(ValueError, match="both its 'bytes' and its 'path' are None"):
+    with pytest.raises(ValueError, match="neither bytes nor a path: replace it"):
         to_rgb({"bytes": None, "path": None})
 
 
@@ -234,7 +234,7 @@ def test_bytes_and_open_files_that_are_no_pictures(tmp_path):
     for take in (bytes, io.BytesIO, lambda data: {"bytes": data, "path": None}):
         for data, says in (
             (b"hello", "no picture that can be read"),
-            (b"", "no picture that can be read"),
+            (b"", "is empty: replace it"),
             (whole[: len(whole) // 2], "truncated"),
             (png_header(12_000, 12_000), "89 million pixels"),
         ):

@@ -33,9 +33,9 @@ def planted():
 
 
 FAULTS = {
-    1: "needed is 'messages'", 2: "has 2 pictures but image parts for only 1",
-    3: "no picture left", 4: "empty answer", 5: "the user's turn",
-    6: "has no answer to learn", 11: "'eleven.png' cannot be read",
+    1: "needed is 'messages'", 2: "2 pictures came with 1 place for them",
+    3: "no picture left", 4: "of the assistant, is empty", 5: "the user's turn",
+    6: "has no answer to learn", 11: "'eleven.png' is a damaged or truncated picture",
 }  # fmt: skip
 
 

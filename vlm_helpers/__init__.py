@@ -10,6 +10,7 @@ _SUBMODULES = (
     "boxes",
     "catalog",
     "collators",
+    "conversations",
     "evaluation",
     "exercises",
     "figures",

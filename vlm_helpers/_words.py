@@ -106,3 +106,9 @@ def first_line(error: BaseException) -> str:
     """The first line of an error's text as the end of a sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(".!:") + "."
+
+
+def within(sentence: str) -> str:
+    """A sentence that goes on after a colon: its first letter is small."""
+    word = sentence.split(" ", 1)[0]
+    return sentence[:1].lower() + sentence[1:] if word[1:].islower() or len(word) == 1 else sentence

@@ -83,10 +83,12 @@ def to_rgb(source: Any) -> Image.Image:
 
 def _from_arrow(row: dict) -> Image.Image:
     """The bytes come first: the path is where they once came from, often on another machine."""
-    for content in (row.get("bytes"), row.get("path")):
-        if content is not None:
-            return to_rgb(content)
-    raise ValueError("The picture holds nothing: both its 'bytes' and its 'path' are None.")
+    data, path = row.get("bytes"), row.get("path")
+    if data is None and path is None:
+        raise ValueError("The picture has neither bytes nor a path: replace it.")
+    if data is None or path is None:
+        return to_rgb(path if data is None else data)
+    return _decode(bytes(data), f"The picture {_short(path)}")
 
 
 def _read_open(file: Any) -> bytes:
@@ -183,6 +185,8 @@ def _download(url: str) -> bytes:
 
 
 def _decode(data: bytes, name: str) -> Image.Image:
+    if not data:
+        raise ValueError(f"{name} is empty: replace it.")
     try:
         # Pillow warns of what `_upright` refuses; the lock keeps threads off each other's filters.
         with _OPENING, warnings.catch_warnings():
@@ -195,7 +199,7 @@ def _decode(data: bytes, name: str) -> Image.Image:
     except Image.DecompressionBombError:
         raise _too_large(name) from None
     except Exception as error:  # decoders meet damaged files with errors of every type
-        raise ValueError(f"{name} is a damaged picture: {error}.") from None
+        raise ValueError(f"{name} is a damaged picture ({error}): replace it.") from None
     with image:
         return _upright(image, name)
 
@@ -224,7 +228,9 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
     try:
         image.load()
     except Exception as error:  # as in _decode
-        raise ValueError(f"{name} is a damaged or truncated picture: {error}.") from None
+        raise ValueError(
+            f"{name} is a damaged or truncated picture ({error}): replace it."
+        ) from None
     try:
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             image = ImageOps.exif_transpose(image)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from jinja2 import TemplateError
 
-from vlm_helpers.collators._rows import RowError, Talk, read
+from vlm_helpers._words import within
+from vlm_helpers.collators._rows import RowError
 from vlm_helpers.collators._spans import (
     Span,
     answers,
@@ -20,6 +21,7 @@ from vlm_helpers.collators._spans import (
     pieces,
     tokens,
 )
+from vlm_helpers.conversations import Conversation, marks, read_row
 
 IGNORED = -100  # the label that cross entropy leaves out
 
@@ -103,7 +105,11 @@ class AnswerCollator:
             raise ValueError(f"max_length must be a number of tokens, not {max_length!r}.")
         self.processor, self.train_on = processor, train_on
         self.max_length, self.too_long = max_length, too_long
-        self.image_token = _checked(processor)
+        _check(processor)
+        self.marks = marks(processor)
+        self.image_token = next(
+            (mark for mark, n in self.marks.items() if n == "image_token"), None
+        )
         tokenizer = processor.tokenizer
         names = _markers(processor, self.image_token)
         self._markers = {tokenizer.convert_tokens_to_ids(n) for n in names} - {None}
@@ -123,9 +129,9 @@ class AnswerCollator:
         talks = []
         for i, row in enumerate(rows):
             try:
-                talks.append(read(row, self.image_token))
+                talks.append(read_row(row, self.marks).opened())
             except (TypeError, ValueError, OSError) as error:
-                raise RowError(i, str(error), names[i]) from error
+                raise RowError(i, within(str(error)), names[i]) from error
         messages = [len(talk.messages) for talk in talks]
         prompts = self._prompts([self._text(i, talk, names[i]) for i, talk in enumerate(talks)])
         batch = self._process(prompts, talks)
@@ -162,7 +168,7 @@ class AnswerCollator:
                 prompts.append(Prompt(text, self._encode([text])[0], len(head), apart=True))
         return prompts
 
-    def _text(self, i: int, talk: Talk, name: Any) -> tuple[str, str | None]:
+    def _text(self, i: int, talk: Conversation, name: Any) -> tuple[str, str | None]:
         """The row, rendered, and with what it begins: all that comes before a completion."""
         if talk.texts:
             prompt, completion = talk.texts
@@ -175,16 +181,16 @@ class AnswerCollator:
                 before = self._render(talk.messages[: talk.prompt], add_generation_prompt=True)
         except (TemplateError, TypeError, ValueError) as error:
             raise RowError(i, f"the chat template refuses it: {error}", name) from error
-        if self.image_token and text.count(self.image_token) != len(talk.images):
+        if self.image_token and text.count(self.image_token) != len(talk.pictures):
             raise RowError(
                 i,
                 f"the chat template writes {text.count(self.image_token)} image tokens for "
-                f"{len(talk.images)} pictures: use a template that writes one for each.",
+                f"{len(talk.pictures)} pictures: use a template that writes one for each.",
                 name,
             )
         return text, before if before is not None and text.startswith(before) else None
 
-    def _spans(self, talk: Talk, prompt: Prompt) -> list[Span]:
+    def _spans(self, talk: Conversation, prompt: Prompt) -> list[Span]:
         """The characters to learn."""
         if self.train_on == "everything":
             return [(0, len(prompt.text))]
@@ -193,7 +199,7 @@ class AnswerCollator:
         only_last = self.train_on == "last answer" or talk.prompt is not None
         return answers(talk.messages, prompt.text, self._render, self._ends, only_last=only_last)
 
-    def _shorter(self, i: int, talk: Talk, length: int, name: Any) -> Talk:
+    def _shorter(self, i: int, talk: Conversation, length: int, name: Any) -> Conversation:
         """The conversation without its first turns, as many as it takes, by their text alone."""
         first = next((k for k, m in enumerate(talk.messages) if m["role"] == "user"), 0)
         turns = (len(talk.messages) - first) // 2
@@ -224,7 +230,7 @@ class AnswerCollator:
             saved = before - self._tokens(self._render(messages))
             if length - saved <= self.max_length or len(turns_left) <= 2:
                 prompt = talk.prompt - dropped if talk.prompt is not None else None
-                return Talk(messages, talk.images, prompt)
+                return Conversation(messages, talk.pictures, prompt)
 
     def _tokens(self, text: str) -> int:
         return len(self._encode([text])[0].ids)
@@ -235,11 +241,11 @@ class AnswerCollator:
 
     # --- tensors ---
 
-    def _process(self, prompts: list[Prompt], talks: list[Talk]) -> dict[str, Any]:
+    def _process(self, prompts: list[Prompt], talks: list[Conversation]) -> dict[str, Any]:
         import torch
         from transformers import BatchFeature
 
-        images = [talk.images for talk in talks]
+        images = [talk.pictures for talk in talks]
         bos = self.processor.tokenizer.bos_token
         found = self.processor(
             text=[prompt.text for prompt in prompts],
@@ -267,7 +273,7 @@ class AnswerCollator:
         return {i: length for i, length in found.items() if length > self.max_length}
 
     def _label(
-        self, batch: dict, prompts: list[Prompt], talks: list[Talk], names: list[Any]
+        self, batch: dict, prompts: list[Prompt], talks: list[Conversation], names: list[Any]
     ) -> None:
         import torch
 
@@ -343,8 +349,8 @@ def end_tokens(processor: Any, image_token: str | None) -> set[str]:
     return {*tokenizer.all_special_tokens} - (never - {tokenizer.eos_token})
 
 
-def _checked(processor: Any) -> str | None:
-    """The processor's image token, after what can be said about a processor at once."""
+def _check(processor: Any) -> None:
+    """Raises for a processor that cannot do it, as far as that can be said at once."""
     from transformers import PreTrainedTokenizerBase
 
     kind = type(processor).__name__
@@ -373,7 +379,3 @@ def _checked(processor: Any) -> str | None:
             "The tokenizer has no padding token: set one, for instance "
             "processor.tokenizer.pad_token = processor.tokenizer.eos_token."
         )
-    token = getattr(processor, "image_token", None) or getattr(
-        processor.tokenizer, "image_token", None
-    )
-    return getattr(token, "content", token)  # an AddedToken, in some

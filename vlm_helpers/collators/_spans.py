@@ -11,12 +11,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from vlm_helpers.conversations import place, texts_in
+
 Messages = list[dict[str, Any]]
 Span = tuple[int, int]
 Piece = tuple[int, int, int]
-
-# Private characters that stand around an answer where it can't be found otherwise.
-_OPEN, _CLOSE = "\ue000", "\ue001"
 
 _EDGE = 4  # tokens beside a picture that may join what the processor writes there
 _CHANGED = (
@@ -53,7 +52,7 @@ def _answer(messages: Messages, turn: int, whole: str, render: Callable, ends: r
     if whole.startswith(before) and rest[lead:].startswith(text.strip()):
         start, stop = len(before), len(before) + lead + len(text.strip())
     else:
-        start, stop = _marked(messages, turn, whole, render)
+        start, stop = _found(messages, turn, whole, render)
     if turn == len(messages) - 1:
         bound = len(whole)
     else:
@@ -66,22 +65,15 @@ def _answer(messages: Messages, turn: int, whole: str, render: Callable, ends: r
     return start, end.end() if end else bound
 
 
-def _marked(messages: Messages, turn: int, whole: str, render: Callable) -> Span:
-    """An answer's place, by rendering it between two marks."""
-    for strip in (False, True):  # a template that strips texts would not strip a marked one
-        marked = [dict(message) for message in messages]
-        parts = [part["text"] for part in marked[turn]["content"]]
-        text = "".join(parts)
-        text = text.strip() if strip else text
-        marked[turn]["content"] = [{"type": "text", "text": _OPEN + text + _CLOSE}]
-        found = render(marked)
-        opened, closed = found.find(_OPEN), found.find(_CLOSE)
-        if opened >= 0 and found.replace(_OPEN, "").replace(_CLOSE, "") == whole:
-            return opened, closed - 1
-    raise ValueError(
-        f"the chat template changes the answer in message {turn + 1} (messages[{turn}]), so it "
-        "cannot be found in the prompt: mend the template."
-    )
+def _found(messages: Messages, turn: int, whole: str, render: Callable) -> Span:
+    """An answer's place, by rendering it between marks."""
+    places = texts_in(messages, whole, render, only=turn)
+    if places is None:
+        raise ValueError(
+            f"the chat template changes the answer in {place(turn)}, so it cannot be found in the "
+            "prompt: mend the template."
+        )
+    return places[0][0], places[-1][1]
 
 
 def pieces(rendered: list[int], processed: list[int], markers: set[int]) -> list[Piece]:

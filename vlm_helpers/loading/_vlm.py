@@ -14,8 +14,8 @@ from typing import Any
 
 from PIL import Image
 
-from vlm_helpers.loading._hub import first_line
-from vlm_helpers.loading._messages import conversation, pairs, question_messages
+from vlm_helpers._words import first_line
+from vlm_helpers.conversations import marks, questions, read
 
 # Enough for the longest answer of the pocket model, an outline.
 MAX_NEW_TOKENS = 128
@@ -87,13 +87,14 @@ question: a picture, a list of pictures, or None |
         Raises `TypeError` and `ValueError` for questions and options that cannot be, among them
         prompts longer than the context, and what `to_rgb` raises for pictures.
         """
-        pictures, questions, single = pairs(images, question)
+        talks, single = questions(images, question, marks(self.processor))
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"batch_size must be a number from 1 up, not {batch_size!r}.")
-        prompts = [question_messages(p, q) for p, q in zip(pictures, questions, strict=True)]
         answers: list[str] = []
-        for start in range(0, len(prompts), batch_size):
-            answers += self._reply(prompts[start : start + batch_size], generate)
+        for start in range(0, len(talks), batch_size):
+            # Opened here, so that no more pictures than those of a batch are in memory at once.
+            batch = [talk.opened().filled() for talk in talks[start : start + batch_size]]
+            answers += self._reply(batch, generate)
         return answers[0] if single else answers
 
     def chat(self, messages: Sequence[dict], images: Any = None, **generate: Any) -> str:
@@ -108,7 +109,7 @@ question: a picture, a list of pictures, or None |
         Raises `TypeError` and `ValueError` for messages, roles and options that cannot be, and
         what `to_rgb` raises for pictures.
         """
-        return self._reply([conversation(messages, images)], generate)[0]
+        return self._reply([self._read(messages, images)], generate)[0]
 
     def stream(
         self, messages: Sequence[dict], images: Any = None, **generate: Any
@@ -118,8 +119,11 @@ question: a picture, a list of pictures, or None |
         The messages are checked at once, the model starts with the first piece that is asked for,
         and stops when the iterator is closed or dropped.
         """
-        inputs = self._prepare([conversation(messages, images)])
+        inputs = self._prepare([self._read(messages, images)])
         return self._pieces(inputs, self._options(inputs, generate))
+
+    def _read(self, messages: Any, images: Any) -> list[dict]:
+        return read(messages, images, last="user", marks=marks(self.processor)).opened().filled()
 
     def _reply(self, prompts: list[list[dict]], generate: dict[str, Any]) -> list[str]:
         inputs = self._prepare(prompts)
@@ -146,7 +150,6 @@ question: a picture, a list of pictures, or None |
                 f"{self.card.name} carries no chat template, so how to put a question to it is not "
                 "known: set vlm.processor.chat_template to the one it was trained with."
             )
-        self._check_marker(prompts)
         # Left, so that every prompt ends where its answer begins; for this call only.
         padding = {"padding": True, "padding_side": "left"} if len(prompts) > 1 else {}
         try:
@@ -175,16 +178,6 @@ question: a picture, a list of pictures, or None |
                 "answer included: use fewer pictures or less text."
             )
         return inputs.to(self.device, self.model.dtype)
-
-    def _check_marker(self, prompts: list[list[dict]]) -> None:
-        marker = getattr(self.processor, "image_token", None)
-        for message in (message for prompt in prompts for message in prompt):
-            for part in message["content"]:
-                if marker and part["type"] == "text" and marker in part["text"]:
-                    raise ValueError(
-                        f"The text holds {marker}, which stands for a picture in the prompt: leave "
-                        "it out, it is put in where a picture is."
-                    )
 
     def _options(self, inputs: Any, given: dict[str, Any]) -> dict[str, Any]:
         _check_options(given)

@@ -12,14 +12,15 @@ every answer and the token that ends it, where the format has one.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
+from vlm_helpers.conversations import texts_in
 from vlm_helpers.prompts._conversation import check_marks, checked
 from vlm_helpers.prompts._families import Family, all_families, find
 
 __all__ = ["Family", "families", "get", "pieces", "render", "template"]
-
-_OPEN, _CLOSE = "\ue000", "\ue001"  # private characters, around what the conversation brings
 
 
 def families() -> dict[str, str]:
@@ -85,12 +86,13 @@ def pieces(
     facts = find(family)
     clean = checked(messages, facts)
     whole = _whole(clean, facts, add_generation_prompt)
-    for strip in (False, True):  # some formats strip the text of a message
-        marked = _rendered(_marked(clean, strip), facts, add_generation_prompt)
-        found = list(_split(marked, facts))
-        if "".join(text for _, text in found) == whole:
-            return found
-    return list(_split(whole, facts))
+    places = texts_in(clean, whole, lambda talk: _rendered(talk, facts, add_generation_prompt))
+    found, end = [], 0
+    for start, stop, number in places or ():
+        found += _split(whole[end:start], facts)
+        found.append((clean[number]["role"], whole[start:stop]))
+        end = stop
+    return [*found, *_split(whole[end:], facts)]
 
 
 def _whole(messages: list[dict], family: Family, add_generation_prompt: bool) -> str:
@@ -115,39 +117,19 @@ def _rendered(messages: list[dict], family: Family, add_generation_prompt: bool)
     return prompt
 
 
-def _marked(messages: list[dict], strip: bool) -> list[dict]:
-    def mark(part: dict, role: str) -> dict:
-        if part["type"] != "text":
-            return part
-        text = part["text"].strip() if strip else part["text"]
-        return {"type": "text", "text": f"{_OPEN}{role[0]}{text}{_CLOSE}"}
-
-    return [
-        {"role": m["role"], "content": [mark(part, m["role"]) for part in m["content"]]}
-        for m in messages
-    ]
-
-
-def _split(marked: str, family: Family) -> Any:
-    import re
-
-    kinds = {"s": "system", "u": "user", "a": "assistant"}
+def _split(text: str, family: Family) -> Iterator[tuple[str, str]]:
+    """What the template writes, in pieces."""
     picture = r"<img>.*?</img>" if family.image == "<img>" else re.escape(family.image)
     named = {
         "picture": picture,
         "system": re.escape(family.system or ""),
         "special": "|".join(map(re.escape, sorted(family.special, key=len, reverse=True))),
     }
-    tokens = re.compile("|".join(f"(?P<{k}>{v})" for k, v in named.items() if v))
-    for index, chunk in enumerate(re.split(f"{_OPEN}(.*?){_CLOSE}", marked, flags=re.DOTALL)):
-        if index % 2:
-            yield kinds[chunk[0]], chunk[1:]
-            continue
-        end = 0
-        for match in tokens.finditer(chunk):
-            if match.start() > end:
-                yield "format", chunk[end : match.start()]
-            yield match.lastgroup, match.group()
-            end = match.end()
-        if end < len(chunk):
-            yield "format", chunk[end:]
+    end = 0
+    for match in re.finditer("|".join(f"(?P<{k}>{v})" for k, v in named.items() if v), text):
+        if match.start() > end:
+            yield "format", text[end : match.start()]
+        yield match.lastgroup, match.group()
+        end = match.end()
+    if end < len(text):
+        yield "format", text[end:]
