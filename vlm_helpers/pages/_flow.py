@@ -85,6 +85,7 @@ def fit(
     print where no page is high enough, or wide enough; the widest page where even that is too much.
 
     Args:
+        rows: rows, or a function (width, size) -> rows for a text that has to be broken.
         margin: as a fraction of the page's width.
         taller: takes the next higher page.
     Returns:
@@ -95,9 +96,10 @@ def fit(
         heights = [h for w, h in SIZES if w == width]
         tried = size
         while tried >= SMALLEST:
+            here = rows(width - 2 * edge, tried) if callable(rows) else rows
             for number, page_height in enumerate(heights):
                 room = page_height - 2 * edge
-                if fits(rows, font, tried, width - 2 * edge, room, crisp):
+                if fits(here, font, tried, width - 2 * edge, room, crisp):
                     if taller and number + 1 < len(heights):
                         page_height = heights[number + 1]
                     return (width, page_height), tried, edge

@@ -139,9 +139,9 @@ def money(cents: int, style: tuple[str, str, str]) -> str:
     return f"{sign}{before}{abs(cents) // 100}{mark}{abs(cents) % 100:02d}{after}"
 
 
-def price(draws: Draws, most: int = 6000) -> int:
+def price(draws: Draws, most: int = 6000, least: int = 40) -> int:
     """Cents: small amounts are commoner, and many end in 9, 5 or 0."""
-    cents = int(40 + (most - 40) * draws.uniform(0, 1) ** 2.5)
+    cents = int(least + (most - least) * draws.uniform(0, 1) ** 2.5)
     return cents - cents % 10 + draws.weighted((9, 0, 5, draws.below(10)), (3, 3, 2, 2))
 
 

@@ -215,21 +215,29 @@ def price(page, draws):
     return draws.pick(wordings).format(item["name"]), item["price"], objects, _amounts(page)
 
 
-def exists(page, draws):
-    names = [item["name"] for item in page.fields["items"]]
-    there = draws.chance(0.5)
-    theme = next((items for _, items in _lexicon.SHOPS.values() if set(names) & set(items)), names)
-    other = [name for name in theme if name not in names]
-    name = draws.pick(names if there or not other else other)
-    wordings = ("Is {} on the receipt?", "Was {} bought?", "Does the receipt list {}?")
-    found = [page.find(f"items.{names.index(name)}.name")] if name in names else []
-    answer = "yes" if name in names else "no"
-    return draws.pick(wordings).format(name), answer, found, ("yes", "no")
+def exists_on(noun: str, pool):
+    """The skill "exists" of a page with items; pool(page) gives names that could be there."""
+
+    def exists(page, draws):
+        names = [item["name"] for item in page.fields["items"]]
+        other = [name for name in pool(page) if name not in names]
+        name = draws.pick(names if draws.chance(0.5) or not other else other)
+        wordings = ("Is {} on the {noun}?", "Does the {noun} list {}?", "Is {} among the items?")
+        found = [page.find(f"items.{names.index(name)}.name")] if name in names else []
+        answer = "yes" if name in names else "no"
+        return draws.pick(wordings).format(name, noun=noun), answer, found, ("yes", "no")
+
+    return exists
+
+
+def same_shop(page) -> tuple[str, ...]:
+    """What a shop that sells one of the page's items sells."""
+    names = {item["name"] for item in page.fields["items"]}
+    return next((items for _, items in _lexicon.SHOPS.values() if names & set(items)), ())
 
 
 def count(page, draws):
-    wordings = ("How many items are on the receipt?", "How many items were bought?",
-                "Count the items.", "How many different items are listed?")  # fmt: skip
+    wordings = ("How many items are listed?", "Count the items.", "How many items are there?")
     return draws.pick(wordings), str(len(page.fields["items"]))
 
 
@@ -238,7 +246,7 @@ KIND = Kind(
     facts,
     draw,
     _reading.PAPER
-    | {"total": total, "price": price, "exists": exists, "count": count}
+    | {"total": total, "price": price, "exists": exists_on("receipt", same_shop), "count": count}
     | _reading.about_fields("receipt", LABELS),
     paper=True,
 )
