@@ -175,7 +175,8 @@ def test_questions_are_about_the_page_and_can_be_answered_from_it(kind):
                 assert thing in page.elements or thing in page.lines, question
         texts = [(q.skill, q.text) for q in page.questions(per_skill=3)]
         assert len(texts) == len(set(texts))
-    assert seen <= set(pages.SKILLS) and "read" in seen
+    assert seen <= set(pages.SKILLS)
+    assert ("read" in seen) == any(page.text for page in MANY[kind, "test"])
 
 
 def test_skills_are_asked_as_wished():

@@ -15,14 +15,14 @@ from vlm_helpers import _questions
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import Question, conversation, to_messages
 from vlm_helpers._words import did_you_mean, number, whole_number
-from vlm_helpers.pages import _form, _invoice, _letter, _receipt, _table, _wear
+from vlm_helpers.pages import _form, _invoice, _letter, _receipt, _table, _things, _wear
 from vlm_helpers.pages._canvas import Box, Canvas, turned, turned_box
 from vlm_helpers.pages._kind import SPLITS, Kind
 from vlm_helpers.pages._wear import Wear
 
 _KINDS = {
     kind.name: kind
-    for kind in (_receipt.KIND, _invoice.KIND, _form.KIND, _table.KIND, _letter.KIND)
+    for kind in (_receipt.KIND, _invoice.KIND, _form.KIND, _table.KIND, _letter.KIND, _things.KIND)
 }
 KINDS = tuple(_KINDS)
 SKILLS = tuple(dict.fromkeys(skill for kind in _KINDS.values() for skill in kind.skills))
@@ -34,7 +34,7 @@ class Element:
 
     Attributes:
         role: what it is, such as "line", "title", "cell", "button", "box", "bar".
-        text: what is printed there, if anything.
+        text: what is printed there, if anything; the name of a thing.
         box: (x0, y0, x1, y1) as fractions of the picture, x right, y down.
         name: the path into `Page.fields` that it shows, such as "items.2.price"; "" where none.
         size: the size of its font in pixels of the page at its own size; 0 where it has no text.

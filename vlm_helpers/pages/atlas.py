@@ -39,8 +39,12 @@ class Fact:
 
 @dataclass(frozen=True)
 class Theme:
-    """What stands together: `core` things in three of four pictures, `others` now and then."""
+    """What stands together: `core` things in three of four pictures, `others` now and then.
 
+    `scene` is what a caption calls it, `setting` what is painted behind.
+    """
+
+    scene: str
     setting: str
     core: tuple[str, ...]
     others: tuple[str, ...]
@@ -129,7 +133,7 @@ def things() -> Things:
         frozenset(grammar["sky"]),
         frozenset(grammar["still"]),
         facts,
-        {n: Theme(t["setting"], tuple(t["core"]), tuple(t["others"]))
+        {n: Theme(t["scene"], t["setting"], tuple(t["core"]), tuple(t["others"]))
          for n, t in read["themes"].items()},
         read["styles"],
     )  # fmt: skip
