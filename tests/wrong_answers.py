@@ -413,6 +413,15 @@ WRONG_ANSWERS = {
         (_spliced(what=lambda f: f.flip(1).flatten(0, 1)), "Place 2 of sequence 0"),
         (lambda embeds, features, ids, image_id: features, "as long as the ids"),
     ],
+    "welcome.floor": [
+        (lambda truths: max(truths, key=truths.count), "the commonest answer itself"),
+        (lambda truths: 100 * max(map(truths.count, truths)) / len(truths), "in per cent"),
+        (lambda truths: max(map(truths.count, truths)), "divide it by the number"),
+        (lambda truths: 1 / len(set(truths)), "guessing at random"),
+        (lambda truths: truths.count("yes") / len(truths), "another answer is commoner"),
+        (lambda truths: None, "A score is a number"),
+        (lambda truths: 0.74, "the floor is 0.71"),
+    ],
     "welcome.repair_question": [
         (42, "is of type int"),
         (["What color is the large star?"], "is of type list"),

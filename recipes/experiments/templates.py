@@ -21,7 +21,7 @@ TEMPLATES = {
     "no template": "<image>{q}",
 }
 SKILLS = ("color", "shape", "count", "exists", "relation", "number")
-EACH = 100  # questions of a skill, in each set of pictures
+EACH = 50  # questions of a skill, in each set of pictures
 FIRST_SEEDS = (20_000, 30_000, 40_000)
 
 

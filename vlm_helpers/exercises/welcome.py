@@ -102,6 +102,60 @@ def examine_question(answer, bench: Bench) -> None:
         )
 
 
+# --- welcome.floor --------------------------------------------------------------------------------
+
+
+def commonest(truths):
+    # What is said most often, said every time, is right as often as it occurs.
+    return max(truths.count(truth) for truth in truths) / len(truths)
+
+
+TRUTHS = (
+    ["yes"] * 142 + ["no"] * 58,
+    ["no", "yes", "no", "no"],
+    ["2", "0", "1", "3", "1"],
+    ["red"],
+)
+
+
+def examine_floor(answer, truth_lists) -> None:
+    for truths in truth_lists:
+        found, right = answer(list(truths)), commonest(truths)
+        shown = f"{truths[:5]}{' and so on' if len(truths) > 5 else ''}"
+        most = max(truths, key=truths.count)
+        if found == most:
+            raise Wrong(
+                f"For {shown} it gives {found!r}, the commonest answer itself: return the share of "
+                "questions on which that answer is right."
+            )
+        try:
+            value = float(found)
+        except (TypeError, ValueError):
+            raise Wrong(
+                f"A score is a number between 0 and 1; for {shown} your function gives {found!r}."
+            ) from None
+        if abs(value - right) < 1e-6:
+            continue
+        if abs(value - 100 * right) < 1e-4:
+            raise Wrong(f"{value:g} is right in per cent: give a share, between 0 and 1.")
+        if abs(value - truths.count(most)) < 1e-6:
+            raise Wrong(
+                f"{value:g} is how often {most!r} occurs in {shown}: divide it by the number of "
+                "questions."
+            )
+        if abs(value - 1 / len(set(truths))) < 1e-6:
+            raise Wrong(
+                f"{value:g} is what guessing at random among the {len(set(truths))} different "
+                "answers scores. Somebody who knows which one is the commonest does better."
+            )
+        if "yes" in truths and abs(value - truths.count("yes") / len(truths)) < 1e-6:
+            raise Wrong(
+                f"{value:g} is the share of \"yes\". In {shown} another answer is commoner: count "
+                "every answer."
+            )
+        raise Wrong(f"For {shown} the floor is {right:g}, and your function gives {value:g}.")
+
+
 EXERCISES = (
     Exercise(
         name="welcome.repair_question",
@@ -120,5 +174,22 @@ EXERCISES = (
         solved=question,
         materials=_pocket_bench,
         examine=examine_question,
+    ),
+    Exercise(
+        name="welcome.floor",
+        title="The floor",
+        difficulty=1,
+        minutes=5,
+        takeaway=(
+            "The floor of your colleague's test is 0.71, and 0.74 is hardly above it: on 100 "
+            "questions, an interval from 0.65 to 0.82 says that it may be no better at all."
+        ),
+        hints=(
+            "`truths.count('yes')` says how often one answer occurs.",
+            "`max(...)` over all answers of how often each one occurs, divided by `len(truths)`.",
+        ),
+        solved=commonest,
+        materials=lambda: TRUTHS,
+        examine=examine_floor,
     ),
 )
