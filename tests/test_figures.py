@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib import pyplot as plt
@@ -56,6 +57,16 @@ def test_pictures_stand_side_by_side_with_their_texts_below():
     assert first.get_position().x1 <= second.get_position().x0
     assert third.get_position().y1 < first.get_position().y0
     assert not empty.axison
+
+
+def test_a_matrix_writes_each_number_where_it_can_be_read_and_leaves_gaps():
+    table = pd.DataFrame({"color": [1.0, 0.2], "count": [0.5, np.nan]}, index=["right", "wrong"])
+    figures.matrix(table)
+    (ax,) = drawn()
+    assert ticks(ax.xaxis) == ["color", "count"] and ticks(ax.yaxis) == ["right", "wrong"]
+    written = {text.get_position(): (text.get_text(), text.get_color()) for text in ax.texts}
+    assert written[0, 0] == ("1.00", "white") and written[0, 1] == ("0.20", figures.INK)
+    assert (1, 1) not in written and ax.get_images()[0].get_clim() == (0, 1)
 
 
 def test_one_picture_needs_no_list_and_no_text():

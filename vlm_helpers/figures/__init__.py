@@ -8,6 +8,7 @@
     vh.figures.sequences({"fuyu": places})               where pictures stand among the words
     vh.figures.models(vh.catalog.table())                size and image resolution of real models
     vh.figures.prompt_strips({"yi-vl": pieces})          prompts, coloured by who wrote what
+    vh.figures.matrix(table)                             shares in a table, as a map of colours
     vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
 
 Each draws a new pyplot figure and returns nothing: Jupyter shows it once, below what the cell
@@ -18,6 +19,7 @@ Nothing is changed in matplotlib's settings.
 from vlm_helpers.figures._architecture import families, sequences
 from vlm_helpers.figures._boxes import boxes
 from vlm_helpers.figures._curves import curves
+from vlm_helpers.figures._matrix import matrix
 from vlm_helpers.figures._models import models
 from vlm_helpers.figures._pictures import show
 from vlm_helpers.figures._prompts import prompt_strips
@@ -37,6 +39,6 @@ from vlm_helpers.figures._tokens import next_tokens
 
 __all__ = [
     "BLUE", "GREEN", "GREY", "INK", "ORANGE", "PALETTE", "PURPLE", "SKY", "VERMILION",
-    "boxes", "curves", "families", "models", "next_tokens", "prompt_strips", "sequences", "show",
-    "spans",
+    "boxes", "curves", "families", "matrix", "models", "next_tokens", "prompt_strips", "sequences",
+    "show", "spans",
 ]  # fmt: skip
