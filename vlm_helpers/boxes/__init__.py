@@ -4,38 +4,25 @@
     parsed.boxes, parsed.dropped                      # what was well-formed; what was not, and why
     vh.boxes.write(parsed.boxes, "kosmos-2")
     vh.boxes.iou(one, other)
+    vh.boxes.formats()                                # who writes how: a table, with sources
 
 The frame is always the same: fractions of the picture, x to the right, y down. `parse` takes a
 model's text into it, `write` brings it back. Every format has its own grid, so writing and parsing
 gives a box back up to that grid.
-
-| format | where | frame |
-|---|---|---|
-| kosmos-2 | `<phrase>…</phrase><object><patch_index_0044><patch_index_0863></object>` | \
-cells of 32 x 32; transformers, `processing_kosmos2.py` |
-| qwen-vl | `<ref>…</ref><box>(x0,y0),(x1,y1)</box>` | thousandths; QwenLM/Qwen-VL, README |
-| qwen2-vl | `<\\|box_start\\|>(x0,y0),(x1,y1)<\\|box_end\\|>` | thousandths; arXiv:2409.12191 |
-| qwen2.5-vl | JSON, `bbox_2d`, `point_2d` | pixels of the *resized* picture; arXiv:2502.13923 |
-| qwen3-vl | JSON, `bbox_2d`, `point_2d` | thousandths; QwenLM/Qwen3-VL, 2d grounding cookbook |
-| cogvlm | `[[x0,y0,x1,y1;…]]` | thousandths; THUDM/CogVLM, `grounding_parser.py` |
-| paligemma | `<loc0256>…` | **y first**, 1024ths; google-research/big_vision |
-| florence-2 | `label<loc_0>…` | middles of 1000 bins; boxes, quad boxes, outlines: see `task`; \
-transformers |
-| deepseek-vl2 | `<\\|ref\\|>…<\\|/ref\\|><\\|det\\|>[[…]]<\\|/det\\|>` | 0 to 999 |
-| fuyu | `<box>y0, x0, y1, x1</box>` | **y first**, pixels; raw tokens: half of them; transformers |
-| moondream | dicts, `x_min` …, `x`, `y` | fractions |
-| gemini | JSON, `box_2d`, `point` | **y first**, thousandths |
-| pocket-llava | `label <loc_07>…`: two a point, four a box, more an outline | middles of 64 bins |
 """
 
 from __future__ import annotations
 
-import difflib
+import json
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, NoReturn
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
-from vlm_helpers.boxes import _json, _texts, _tokens
+from vlm_helpers._words import did_you_mean, listed
+from vlm_helpers.boxes import _json
+from vlm_helpers.boxes._formats import FORMATS as _FORMATS
+from vlm_helpers.boxes._formats import Format
 from vlm_helpers.boxes._parsed import Dropped, Parsed, name
 from vlm_helpers.boxes._scores import (
     accuracy,
@@ -48,41 +35,35 @@ from vlm_helpers.boxes._scores import (
     precision_recall,
 )
 from vlm_helpers.boxes._shapes import Box, Point, Polygon, size_of
+from vlm_helpers.boxes._tokens import FLORENCE_TASKS
 
 __all__ = [
     "FORMATS", "Box", "Dropped", "Parsed", "Point", "Polygon",
-    "accuracy", "average_precision", "generalized_iou", "iou", "mask_iou", "match", "parse",
-    "pointing_accuracy", "precision_recall", "resized_by_qwen", "to_pixels", "write",
+    "accuracy", "average_precision", "formats", "generalized_iou", "iou", "mask_iou", "match",
+    "parse", "pointing_accuracy", "precision_recall", "resized_by_qwen", "write",
 ]  # fmt: skip
 
-
-class _Format(NamedTuple):
-    parse: Callable[..., Parsed]
-    write: Callable[[Sequence, Any], str]
-    shapes: tuple[type, ...] = (Box,)
-    needs_size: bool = False
-
-
-_FORMATS = {
-    "kosmos-2": _Format(_tokens.parse_kosmos, _tokens.write_kosmos),
-    "qwen-vl": _Format(_texts.parse_qwen, _texts.write_qwen),
-    "qwen2-vl": _Format(_texts.parse_qwen2, _texts.write_qwen2),
-    "qwen2.5-vl": _Format(_json.parse_qwen25, _json.write_qwen25, (Box, Point), True),
-    "qwen3-vl": _Format(_json.parse_qwen3, _json.write_qwen3, (Box, Point)),
-    "cogvlm": _Format(_texts.parse_cogvlm, _texts.write_cogvlm),
-    "paligemma": _Format(_tokens.parse_paligemma, _tokens.write_paligemma),
-    "florence-2": _Format(_tokens.parse_florence, _tokens.write_florence, (Box, Polygon)),
-    "deepseek-vl2": _Format(_texts.parse_deepseek, _texts.write_deepseek),
-    "fuyu": _Format(_texts.parse_fuyu, _texts.write_fuyu, (Box,), True),
-    "moondream": _Format(_json.parse_moondream, _json.write_moondream, (Box, Point)),
-    "gemini": _Format(_json.parse_gemini, _json.write_gemini, (Box, Point)),
-    "pocket-llava": _Format(_tokens.parse_pocket, _tokens.write_pocket, (Box, Point, Polygon)),
-}
 FORMATS = tuple(_FORMATS)
+# The end of a model's reasoning: of most models, of Kimi's, and as some write it.
+_THOUGHT = re.compile(r"</think(?:ing)?>|◁/think▷")
+_THINKS = re.compile(r"\s*(?:<think(?:ing)?>|◁think▷)")
+
+
+def formats() -> Any:
+    """A pandas table of the formats: models, an example, frame, order, the prompt, the source.
+
+    Every example shows one dog, from (0.25, 0.5) to (0.75, 0.875) of a picture of 640 x 480, or the
+    point in its middle.
+    """
+    import pandas as pd
+
+    columns = ["models", "example", "frame", "order", "asked", "source"]
+    rows = [[getattr(facts, column) for column in columns] for facts in _FORMATS.values()]
+    return pd.DataFrame(rows, columns=columns, index=pd.Index(FORMATS, name="format"))
 
 
 def parse(
-    text: str,
+    text: str | dict | list,
     format: str,
     image_size: Sequence[int] | None = None,
     *,
@@ -92,33 +73,45 @@ def parse(
     """The boxes, points and outlines in a model's output, and what was dropped.
 
     Never raises on what the model wrote, and takes time in proportion to its length. What is
-    well-formed beside a fault is kept.
+    well-formed beside a fault is kept. What stands before a `</think>` is no answer. A side up to a
+    quarter of the picture beyond the edge is moved to it, as Qwen's authors advise; Molmo's and
+    MinerU's drop such places, and so does this. Fractions in a format of larger numbers are
+    dropped. Where nothing is read, but the text looks like another format, `dropped` names it.
 
-    `text`: the output, special tokens included. `format`: out of `FORMATS`. `image_size`: (width,
-    height) of the picture in pixels, which "qwen2.5-vl" and "fuyu" need. `resized`: the size that
-    the model saw it in, for "qwen2.5-vl"; by default what its processor makes of `image_size`.
+    `text`: the output, special tokens included; for formats in JSON also the objects themselves, as
+    moondream's `detect` returns them. `format`: out of `FORMATS`. `image_size`: (width, height) of
+    the picture in pixels, which formats in pixels need. `resized`: the size that the model saw it
+    in, for "qwen2.5-vl"; by default what its processor makes of `image_size`.
     `task`: for "florence-2" the task that it was given, such as
     "<REFERRING_EXPRESSION_SEGMENTATION>". Boxes, quad boxes and outlines are all runs of tokens
     there: twelve of them are three boxes or one outline, and only the task settles which. Without
-    it four tokens are a box, eight that are no two boxes a quad box, and other even numbers from
-    six on, or what stands inside of <poly>, an outline.
+    it fours in order are boxes, eight tokens that are no two boxes a quad box, and other even
+    numbers from six on, or what stands inside of <poly>, an outline.
 
     Raises:
         ValueError: an unknown format or task; the message names the nearest. A size that is
-            missing.
+            missing, an argument that the format does not have.
         TypeError: `text` is no text.
     """
+    facts = _find(format)
+    options = _options(format, facts, image_size, resized, task)
+    if isinstance(text, dict | list) and getattr(facts.parse, "func", None) is _json.parse:
+        return facts.parse(json.dumps(text, default=float), *options)
     if not isinstance(text, str):
         raise TypeError(f"A model's output is a text, not {type(text).__name__}: decode it first.")
-    found = _find(format)
-    frame = _frame(format, found, image_size, resized)
-    if task is None:
-        return found.parse(text, frame)
-    if format != "florence-2":
-        raise ValueError(f"Only florence-2 has tasks: leave out task={task!r} for {format}.")
-    if task not in _tokens.FLORENCE_TASKS:
-        raise ValueError(_unknown("task of Florence-2 with places", task, _tokens.FLORENCE_TASKS))
-    return found.parse(text, frame, task)
+    *thoughts, answer = _THOUGHT.split(text)
+    if not thoughts and _THINKS.match(text):
+        parsed = Parsed()
+        parsed.drop(text, "the reasoning does not end, so that there is no answer yet")
+        return parsed
+    parsed = facts.parse(answer, *options)
+    if not parsed.shapes and not re.search(facts.look, answer):
+        looks = {other: re.search(that.look, answer) for other, that in _FORMATS.items()}
+        names = [other for other, found in looks.items() if found]
+        if names:
+            start = looks[names[0]].start()
+            parsed.drop(answer[start:], f"this looks like {listed(names, 'or')}: parse it as such")
+    return parsed
 
 
 def write(
@@ -127,11 +120,14 @@ def write(
     image_size: Sequence[int] | None = None,
     *,
     resized: Sequence[int] | None = None,
+    task: str | None = None,
 ) -> str:
     """Boxes as a model of that format writes them, so that `parse` reads the same shapes again.
 
     What is outside of the picture is cut off; a point or corner there moves to its edge. Arguments
-    as in `parse`. Points and outlines can be written in the formats that have them.
+    as in `parse`. Points and outlines can be written in the formats that have them; Florence-2's
+    quad boxes are outlines of four corners, written for `task="<OCR_WITH_REGION>"`. Scores are
+    written in "coco" alone.
 
     Raises:
         ValueError: an unknown format; a size that is missing; a shape that the format has not; a
@@ -139,22 +135,35 @@ def write(
             boxes.
         TypeError: one shape in place of a list.
     """
-    found = _find(format)
+    facts = _find(format)
     if isinstance(boxes, Box | Point | Polygon | Parsed):
         raise TypeError(f"write takes a list of shapes, not a {type(boxes).__name__}.")
+    options = _options(format, facts, image_size, resized, task)
+    quads = format == "minicpm-v" or FLORENCE_TASKS.get(task) == "quads"
     for shape in boxes:
-        if not isinstance(shape, found.shapes):
-            known = " or ".join(kind.__name__ for kind in found.shapes)
+        if not isinstance(shape, facts.shapes):
+            known = " or ".join(kind.__name__ for kind in facts.shapes)
             raise ValueError(
                 f"{format} has no way to write a {type(shape).__name__}, only {known}."
             )
+        if isinstance(shape, Polygon) and quads and len(shape.points) != 4:
+            raise ValueError(
+                f"{format} writes outlines of four corners here, not of {len(shape.points)}."
+            )
         if not isinstance(shape.label, str | None):
             raise ValueError(f"A label is a text or None, not {shape.label!r}.")
-    frame = _frame(format, found, image_size, resized)
     inside = [shape.clipped() for shape in boxes]
-    text = found.write(inside, frame)
-    if _labels(found.parse(text, frame).shapes) != _labels(inside):
-        _blame(inside, format, found, frame)
+    text = facts.write(inside, *options)
+    if _labels(parse(text, format, image_size, resized=resized, task=task).shapes) != _labels(
+        inside
+    ):
+        _blame(
+            inside,
+            format,
+            lambda some: parse(
+                facts.write(some, *options), format, image_size, resized=resized, task=task
+            ),
+        )
     return text
 
 
@@ -163,11 +172,11 @@ def _labels(shapes: Sequence[Box | Point | Polygon]) -> list[tuple[str, str | No
     return sorted(((type(s).__name__, name(s.label)) for s in shapes), key=lambda pair: pair[0])
 
 
-def _blame(shapes: Sequence, format: str, found: _Format, frame: Any) -> NoReturn:
+def _blame(shapes: Sequence, format: str, there_and_back: Callable) -> NoReturn:
     """Say which label does not come back: the first that fails alone, or after another one."""
     for before, shape in zip([None, *shapes], shapes):
         for together in ([shape], [before, shape] if before else [shape]):
-            back = _labels(found.parse(found.write(together, frame), frame).shapes)
+            back = _labels(there_and_back(together).shapes)
             if back == _labels(together):
                 continue
             read = ", ".join(repr(label) for _, label in back) or "nothing"
@@ -179,11 +188,6 @@ def _blame(shapes: Sequence, format: str, found: _Format, frame: Any) -> NoRetur
                 f"{read}. {remedy}"
             )
     raise ValueError(f"{format} cannot carry these labels: they would be read back differently.")
-
-
-def to_pixels(box: Box, image_size: Sequence[int]) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of a box in pixels of a picture of `image_size`."""
-    return box.to_pixels(image_size)
 
 
 def resized_by_qwen(
@@ -207,34 +211,39 @@ def resized_by_qwen(
     return wide, high
 
 
-def _find(format: str) -> _Format:
+def _find(format: str) -> Format:
     if format in _FORMATS:
         return _FORMATS[format]
-    raise ValueError(_unknown("box format", format, FORMATS))
+    raise ValueError(f"There is no box format {format!r}; {did_you_mean(format, FORMATS)}")
 
 
-def _unknown(what: str, given: object, known: Iterable[str]) -> str:
-    by_lower = {word.lower(): word for word in known}
-    near = difflib.get_close_matches(str(given).lower(), by_lower, n=2, cutoff=0.4)
-    words = [repr(by_lower[word]) for word in near] or [repr(word) for word in by_lower.values()]
-    meant = f"did you mean {' or '.join(words)}?" if near else f"use one of {', '.join(words)}."
-    return f"There is no {what} {given!r}; {meant}"
+_ONLY = {"resized": "counts in a resized picture", "task": "has tasks"}
 
 
-def _frame(name: str, found: _Format, image_size: Any, resized: Any) -> tuple[int, int] | None:
-    """The size that the numbers of a format are measured in, where they are pixels."""
+def _options(format: str, facts: Format, image_size: Any, resized: Any, task: Any) -> tuple:
+    """What the format's functions take: the size of the frame where it is in pixels, the task."""
     for what, size in (("image_size", image_size), ("resized", resized)):
         if size is not None:
             size_of(size, what)
-    if not found.needs_size:
-        return None
-    if name == "qwen2.5-vl":
-        if resized is not None:
-            return tuple(resized)
-        if image_size is not None:
-            return resized_by_qwen(image_size)
-    elif image_size is not None:
-        return tuple(image_size)
-    raise ValueError(
-        f"{name} counts in pixels: give image_size=(width, height) of the picture that it saw."
-    )
+    for what, value in (("resized", resized), ("task", task)):
+        if value is not None and what not in facts.takes:
+            having = listed(other for other, that in _FORMATS.items() if what in that.takes)
+            raise ValueError(
+                f"Only {having} {_ONLY[what]}: leave out {what}={value!r} for {format}."
+            )
+    if "task" in facts.takes:
+        if task not in (None, *FLORENCE_TASKS):
+            raise ValueError(
+                f"There is no task of Florence-2 {task!r}; {did_you_mean(task, FLORENCE_TASKS)}"
+            )
+        return None, task
+    if "image_size" not in facts.takes:
+        return (None,)
+    if resized is not None:
+        return (tuple(resized),)
+    if image_size is None:
+        raise ValueError(
+            f"{format} counts in pixels: give image_size=(width, height) of the picture that it "
+            "saw."
+        )
+    return (resized_by_qwen(image_size) if "resized" in facts.takes else tuple(image_size),)

@@ -1,137 +1,170 @@
-"""Formats that write boxes as JSON or Python literals: Qwen2.5-VL, Qwen3-VL, Gemini, moondream."""
+"""Formats that write places as JSON or Python literals, each a row of facts (`Rows`)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from vlm_helpers.boxes._literals import objects
-from vlm_helpers.boxes._parsed import Parsed, name, numbers_of, rounded
+from vlm_helpers._words import as_number
+from vlm_helpers.boxes._literals import is_number, objects
+from vlm_helpers.boxes._parsed import Parsed, name, number, numbers_of
 from vlm_helpers.boxes._shapes import Box, Point
 
 _BROKEN = "part of the object is neither JSON nor Python; the rest of it was read"
+# Where models put a label, the best first: they do not always keep to the key that they were given.
+_LABELS = (
+    "label", "class_name", "class", "category", "category_name", "name", "text_content", "text",
+    "description", "object", "caption", "ref", "category_id", "class_id",
+)  # fmt: skip
+_SCORES = ("score", "confidence", "conf", "probability")
+_CALL = re.compile(r"pyautogui\.\w+\(\s*(?:x\s*=\s*)?([\d.]+)\s*,\s*(?:y\s*=\s*)?([\d.]+)")
 
 
-def _parse(
-    text: str, box_keys: Sequence[str], point_keys: Sequence[str], place: Callable
-) -> Parsed:
-    """Objects with numbers under `box_keys` or `point_keys`; a bare list of four numbers is a box.
+_PERCENT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%)?")
 
-    Several keys have a number each, one key a list of them. `place`: the numbers, as they stand in
-    the text, to fractions with x first.
+
+class Rows(NamedTuple):
+    """How a format writes places.
+
+    `box`, `point`: the key of a list of numbers, or a tuple of keys with a number each; the first
+    is written, all are read. `scale`: what the far edge of the picture is written as; None for
+    pixels. `digits`: after the decimal point; None for all. `y_first`: the order of each pair.
+    `sized`: width and height in place of the far corner. `pairs`: a bare list of two numbers is a
+    point. `answer`: tags around the answer; where they are, nothing else is read. `calls`:
+    pyautogui's calls are points. `form`: the text around the objects; "" for a Markdown fence.
     """
+
+    box: tuple[Any, ...]
+    point: tuple[Any, ...] = ()
+    scale: float | None = 1000
+    digits: int | None = 0
+    y_first: bool = False
+    sized: bool = False
+    pairs: bool = False
+    answer: tuple[str, str] | None = None
+    calls: bool = False
+    form: str = ""
+
+
+# A key does not tell the order of axes. Whatever key Qwen's models choose, they put x first; other
+# keys of Gemini have been seen with either order, and are not read.
+_BOX = ("bbox_2d", "bbox", "box_2d", "box", "bounding_box")
+_POINT = ("point_2d", "point", "coordinate")
+QWEN25 = Rows(_BOX, _POINT, None)
+QWEN3 = Rows(_BOX, _POINT)
+GLM = Rows(_BOX, _POINT, pairs=True, answer=("<|begin_of_box|>", "<|end_of_box|>"))
+KIMI = Rows(_BOX, _POINT, 1, 3, calls=True)
+GEMINI = Rows(("box_2d",), ("point",), y_first=True)
+MOONDREAM = Rows(
+    (("x_min", "y_min", "x_max", "y_max"),), (("x", "y"),), 1, None, form='{{"objects": {}}}'
+)
+COCO = Rows(("bbox",), (), None, 2, sized=True, form="{}")
+
+
+def parse(text: str, size: tuple[int, int] | None, rows: Rows) -> Parsed:
+    """Objects with numbers under the format's keys; a bare list of four numbers is a box."""
     found = Parsed()
-    for row in objects(text, {*box_keys, *point_keys}, found):
-        label = None
+    scale = size if rows.scale is None else (rows.scale, rows.scale)
+    keys = {k for key in rows.box + rows.point for k in ([key] if isinstance(key, str) else key)}
+    for row in objects(_answer(text, rows.answer), keys, found):
+        label = score = None
         if isinstance(row.value, list):
-            is_box, values, what = True, _numbers(row.value, 4), "a list outside of any object"
+            count = 2 if rows.pairs and len(row.value) == 2 else 4
+            given = [("a list outside of any object", row.value, count)]
         else:
-            label = _label(row.value)
-            is_box = any(key in row.value for key in box_keys)
-            keys, count = (box_keys, 4) if is_box else (point_keys, 2)
-            values, what = _under(row.value, keys, count), ", ".join(keys)
-        if values is None:
-            found.drop(row.text, f"{what}: not {'four' if is_box else 'two'} numbers")
-            continue
-        if row.broken:
+            label, score = _label(row.value), _score(row.value)
+            given = [*_under(row.value, rows.box, 4), *_under(row.value, rows.point, 2)]
+            given = [one for one in given if one[1] is not None] or given
+        whole = [g for g in given if isinstance(g[1], list) and _are_numbers(g[1], g[2])]
+        for key, _, count in (g for g in given if g not in whole):
+            found.drop(row.text, f"{key}: not {'four' if count == 4 else 'two'} numbers")
+        if whole and row.broken:
             found.drop(row.text, _BROKEN)
-        if is_box:
-            found.add_box(place(values), label, row.text)
-        else:
-            found.add_point(*place(values), label, row.text)
+        for _, values, _ in whole:
+            if rows.y_first:
+                values = [values[i ^ 1] for i in range(len(values))]
+            if rows.sized:
+                x, y, width, height = values
+                values = [x, y, x + width, y + height]
+                # Pixels of COCO have decimals, so that small ones are no fractions.
+                values = [float(v) / scale[i % 2] for i, v in enumerate(values)]
+            found.add(values, label, row.text, (1, 1) if rows.sized else scale, score=score)
+    for call in _CALL.finditer(text) if rows.calls else ():
+        if all(value.count(".") <= 1 and value != "." for value in call.groups()):
+            found.add([number(value) for value in call.groups()], None, call.group())
     return found
 
 
-def _under(row: dict, keys: Sequence[str], count: int) -> list[float] | None:
-    return _numbers([row.get(k) for k in keys] if len(keys) > 1 else row[keys[0]], count)
+def _answer(text: str, tags: tuple[str, str] | None) -> str:
+    """What stands between tags, with brackets of any kind made square; without tags all."""
+    if not tags or tags[0] not in text:
+        return text
+    parts = [part.partition(tags[1])[0] for part in text.split(tags[0])[1:]]
+    square = str.maketrans("(<)>", "[[]]")
+    return "\n".join(p if "[" in p or "{" in p else f"[{p.translate(square)}]" for p in parts)
 
 
-def _numbers(value: Any, count: int) -> list[float] | None:
-    if not isinstance(value, list) or len(value) != count:
-        return None
-    return value if all(isinstance(v, float) for v in value) else None
+def _under(row: dict, keys: Sequence, count: int) -> list[tuple[str, Any, int]]:
+    """(key, value, how many numbers it should have) of the first key that has a value."""
+    there = []
+    for key in keys:
+        if isinstance(key, str):
+            if key in row:
+                there.append((key, row[key], count))
+        elif any(k in row for k in key):
+            there.append((", ".join(key), [row.get(k) for k in key], count))
+    return sorted(there, key=lambda one: one[1] is None)[:1]
+
+
+def _are_numbers(values: list, count: int) -> bool:
+    return len(values) == count and all(map(is_number, values))
 
 
 def _label(row: dict) -> str | None:
-    value = next((row[k] for k in ("label", "text_content", "name") if k in row), None)
-    return name(value) if isinstance(value, str) else None
+    """The first text or number under a key for labels; a list of them with commas."""
+    for value in map(row.get, _LABELS):
+        parts = value if isinstance(value, list) else [value]
+        words = [str(p) for p in parts if isinstance(p, str) or is_number(p)]
+        if label := name(", ".join(filter(str.strip, words))):
+            return label
+    return None
 
 
-def _fenced(rows: list[dict]) -> str:
-    inside = ",\n".join(f"\t{json.dumps(row, ensure_ascii=False)}" for row in rows)
-    return f"```json\n[\n{inside}\n]\n```"
+def _score(row: dict) -> float | None:
+    """A confidence: a number, or a text such as "0.9" or "90%"."""
+    value = next((row[key] for key in _SCORES if row.get(key) is not None), None)
+    if isinstance(value, str):
+        percent = _PERCENT.fullmatch(value.strip())
+        value = percent and float(percent[1]) / (100 if percent[2] else 1)
+    score = as_number(value)
+    return score if score is not None and math.isfinite(score) else None
 
 
-def _qwen_row(shape: Box | Point, values: list[int]) -> dict:
-    row: dict[str, Any] = {"bbox_2d" if isinstance(shape, Box) else "point_2d": values}
-    return row | ({"label": shape.label} if shape.label else {})
-
-
-def parse_qwen25(text: str, image_size: tuple[int, int]) -> Parsed:
-    width, height = image_size
-
-    def place(values: list[float]) -> list[float]:
-        return [v / (height if i % 2 else width) for i, v in enumerate(values)]
-
-    return _parse(text, ("bbox_2d",), ("point_2d",), place)
-
-
-def write_qwen25(shapes: Sequence[Box | Point], image_size: tuple[int, int]) -> str:
-    width, height = image_size
-    return _fenced(
-        [
-            _qwen_row(
-                s, [round(v * (height if i % 2 else width)) for i, v in enumerate(numbers_of(s))]
-            )
-            for s in shapes
-        ]
-    )
-
-
-def parse_qwen3(text: str, image_size: object) -> Parsed:
-    return _parse(text, ("bbox_2d",), ("point_2d",), lambda values: [v / 1000 for v in values])
-
-
-def write_qwen3(shapes: Sequence[Box | Point], image_size: object) -> str:
-    return _fenced([_qwen_row(s, [rounded(v, 1000) for v in numbers_of(s)]) for s in shapes])
-
-
-def parse_gemini(text: str, image_size: object) -> Parsed:
-    """y first, thousandths: `{"box_2d": [y0, x0, y1, x1], "label": …}`, points `[y, x]`."""
-
-    def place(values: list[float]) -> list[float]:
-        return [values[i ^ 1] / 1000 for i in range(len(values))]  # each pair the other way round
-
-    return _parse(text, ("box_2d",), ("point",), place)
-
-
-def write_gemini(shapes: Sequence[Box | Point], image_size: object) -> str:
-    rows = []
+def write(shapes: Sequence[Box | Point], size: tuple[int, int] | None, rows: Rows) -> str:
+    width, height = size if rows.scale is None else (rows.scale, rows.scale)
+    written = []
     for shape in shapes:
-        values = [rounded(v, 1000) for v in numbers_of(shape)]
-        if isinstance(shape, Box):
-            x0, y0, x1, y1 = values
-            row: dict[str, Any] = {"box_2d": [y0, x0, y1, x1]}
-        else:
-            row = {"point": values[::-1]}
-        rows.append(row | ({"label": shape.label} if shape.label else {}))
-    return _fenced(rows)
-
-
-_MOONDREAM = ("x_min", "y_min", "x_max", "y_max")
-
-
-def parse_moondream(text: str, image_size: object) -> Parsed:
-    """Dicts in fractions: `x_min, y_min, x_max, y_max` for boxes, `x, y` for points."""
-    return _parse(text, _MOONDREAM, ("x", "y"), lambda values: values)
-
-
-def write_moondream(shapes: Sequence[Box | Point], image_size: object) -> str:
-    rows = []
-    for shape in shapes:
-        keys = _MOONDREAM if isinstance(shape, Box) else ("x", "y")
-        row: dict[str, Any] = dict(zip(keys, numbers_of(shape)))
-        rows.append(row | ({"label": shape.label} if shape.label else {}))
-    key = "points" if shapes and all(isinstance(s, Point) for s in shapes) else "objects"
-    return json.dumps({key: rows}, ensure_ascii=False)
+        places = numbers_of(shape)
+        values = [v * (height if i % 2 else width) for i, v in enumerate(places)]
+        if rows.sized:
+            values[2:] = values[2] - values[0], values[3] - values[1]
+        if rows.digits is not None:
+            values = [round(v, rows.digits or None) for v in values]
+        if rows.y_first:
+            values = [values[i ^ 1] for i in range(len(values))]
+        key = (rows.box if isinstance(shape, Box) else rows.point)[0]
+        row: dict[str, Any] = {key: values} if isinstance(key, str) else dict(zip(key, values))
+        if shape.label:
+            row["label"] = shape.label
+        if rows is COCO and shape.score is not None:
+            row["score"] = shape.score
+        written.append(json.dumps(row, ensure_ascii=False))
+    if not rows.form:
+        return "```json\n[\n" + ",\n".join(f"\t{row}" for row in written) + "\n]\n```"
+    form = rows.form
+    if rows is MOONDREAM and shapes and all(isinstance(s, Point) for s in shapes):
+        form = form.replace("objects", "points")
+    return form.format(f"[{', '.join(written)}]")

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from vlm_helpers.boxes._parsed import Parsed
+from vlm_helpers.boxes._parsed import Parsed, number
 
 _SHOWN = 80  # characters of an object that are kept, to show where one is dropped
 
@@ -36,10 +36,14 @@ _CLOSES = {"}": "{", "]": "[", ")": "("}
 _NOTHING = object()  # no key, no value
 
 
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 class Found(NamedTuple):
     """What stood in a pair of brackets: a dict, or a list of numbers outside of any dict.
 
-    Values inside are scalars and lists of numbers; anything else is left out as None.
+    Values inside are scalars and lists of them; anything else is left out as None.
     `broken`: it holds something that is neither JSON nor Python.
     """
 
@@ -62,6 +66,7 @@ class _Open:
     ready: bool = True  # whether a value may come here
     broken: bool = False
     rows: bool = False  # whether a row was found in it
+    earlier: list[dict] = field(default_factory=list)  # its values before a key came again
 
     def take(self, value: Any) -> None:
         if not self.ready:
@@ -71,6 +76,9 @@ class _Open:
         elif self.key is _NOTHING:
             self.waiting = value
         else:
+            if self.key in self.values:  # another object, as models go on without brackets
+                self.earlier.append(self.values)
+                self.values = {}
             self.values[self.key] = value
         self.ready = False
 
@@ -132,7 +140,7 @@ class _Reader:
         elif kind == "mark":
             top.mark(piece)
         elif kind == "number":
-            top.take(float(piece))
+            top.take(number(piece))
         elif kind == "word" and piece in _WORDS:
             top.take(_WORDS[piece])
         elif kind == "quote":
@@ -173,9 +181,11 @@ class _Reader:
             self.dicts -= 1
             top.broken |= top.waiting is not _NOTHING
             self.shut_dict(top, piece)
-        elif not top.broken and all(v is None or isinstance(v, float) for v in top.values):
+        elif not top.broken and all(
+            v is None or isinstance(v, str | float | int) for v in top.values
+        ):
             value = top.values
-            if not self.dicts and len(value) > 1 and None not in value:
+            if not self.dicts and len(value) > 1 and all(map(is_number, value)):
                 self.rows.append(Found(top.start, piece, value, False))
                 top.rows = True
         if around:
@@ -184,16 +194,17 @@ class _Reader:
             around.broken |= top.broken and top.kind != "{"
 
     def shut_dict(self, top: _Open, piece: str) -> None:
-        if not self.keys.isdisjoint(top.values):
+        rows = [values for values in (*top.earlier, top.values) if not self.keys.isdisjoint(values)]
+        if rows:
             del self.pending[top.pending :]
-            self.rows.append(Found(top.start, piece, top.values, top.broken))
+            self.rows += [Found(top.start, piece, values, top.broken) for values in rows]
             top.rows = True
         elif not top.rows and len(self.pending) == top.pending:
             why = "neither JSON nor a Python dict" if top.broken else "neither a box nor a point"
             self.pending.append((piece, why))
 
     def finish(self) -> None:
-        """Report what is not closed at the end: rows, or where there is none the innermost."""
+        """Report what is not closed at the end: rows, the innermost dict, or a list of numbers."""
         for piece, why in self.pending:
             self.found.drop(piece, why)
         dicts = [top for top in self.open if top.kind == "{"]
@@ -201,6 +212,9 @@ class _Reader:
         for top in rows or dicts[-1:]:
             piece = self.text[top.start : top.start + _SHOWN]
             self.found.drop(piece, "the object is not closed")
+        top = self.open[-1] if self.open and not dicts else None
+        if top and not top.broken and len(top.values) > 1 and all(map(is_number, top.values)):
+            self.found.drop(self.text[top.start : top.start + _SHOWN], "the list is not closed")
 
 
 # Escapes that Python has and JSON has not, and all others, which are to be passed over.

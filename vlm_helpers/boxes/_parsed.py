@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vlm_helpers.boxes._shapes import Box, Point, Polygon
 
 _SHOWN = 60  # characters of a dropped text that are kept
+_OUT = 0.25  # how far beyond the picture a side may lie that is cut off at its edge
+_FRACTIONS = "fractions, where numbers up to {:g} are due: is this another format, such as kimi-vl?"
 # A regex for what stands between two tags: a < that opens no tag may be among it.
 INSIDE = r"[^<]*(?:<(?![a-z/|])[^<]*)*"
+_NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)"
+FOUR = r"\s*,\s*".join([_NUMBER] * 4)
 
 
 class Dropped(NamedTuple):
@@ -43,31 +48,63 @@ class Parsed:
     def drop(self, text: str, why: str) -> None:
         self.dropped.append(Dropped(text[:_SHOWN] + "…" * (len(text) > _SHOWN), why))
 
-    def add_box(self, corners: Iterable[float], label: str | None, text: str) -> None:
-        """A box from fractions, or a reason why it is none."""
-        x0, y0, x1, y1 = corners
-        if why := _no_place(x0, y0, x1, y1):
+    def add(
+        self,
+        values: Sequence[float],
+        label: str | None,
+        text: str,
+        scale: Sequence[float] = (1, 1),
+        *,
+        score: float | None = None,
+        out: float = _OUT,
+    ) -> None:
+        """A point of two numbers or a box of four, x first; or a reason why they are none.
+
+        `scale`: the numbers of the lower right corner of the picture. `out`: how far beyond the
+        picture, in fractions of it, a side may lie to be moved to the edge.
+        """
+        places = [value / scale[i % 2] for i, value in enumerate(values)]
+        if scale[0] > 1 and are_fractions(values):
+            self.drop(text, _FRACTIONS.format(max(scale)))
+        elif why := _no_place(places, out):
             self.drop(text, why)
-        elif x1 < x0 or y1 < y0:
-            self.drop(text, "corners exchanged")
+        elif len(places) == 2:
+            self.points.append(Point(*places, label).clipped())
         else:
-            self.boxes.append(Box(x0, y0, x1, y1, label))
+            self.boxes.append(Box(*places, label, score=score).clipped())
 
-    def add_point(self, x: float, y: float, label: str | None, text: str) -> None:
-        """A point from fractions, or a reason why it is none."""
-        if why := _no_place(x, y):
-            self.drop(text, why)
-        else:
-            self.points.append(Point(x, y, label))
+    def add_outline(self, places: Sequence[float], label: str | None) -> None:
+        """An outline from fractions in a row, x first."""
+        self.polygons.append(Polygon(tuple(zip(places[0::2], places[1::2])), label).clipped())
 
 
-def _no_place(*values: float) -> str | None:
+def _no_place(places: Sequence[float], out: float) -> str | None:
     """Why fractions are no place in the picture."""
-    if any(map(math.isnan, values)):
+    if any(map(math.isnan, places)):
         return "NaN is no place"
-    if min(values) < 0 or max(values) > 1:
-        return "outside of the picture"
+    if min(places) < -out or max(places) > 1 + out:
+        return "outside of the picture, or in another frame"
+    for low, high in zip(places[:2], places[2:]):  # of a box
+        if high < low:
+            return "corners exchanged"
+        if low < high <= 0 or 1 <= low < high:
+            return "outside of the picture"
     return None
+
+
+def are_fractions(values: Sequence[float]) -> bool:
+    """Whether numbers were written as fractions: none is over 1, and one has a decimal point."""
+    return all(0 <= v <= 1 for v in values) and any(isinstance(v, float) for v in values)
+
+
+def number(text: str) -> float:
+    """A number as it was written: an int without a decimal point, unless it is huge."""
+    return int(text) if len(text) < 16 and text.lstrip("+-").isdigit() else float(text)
+
+
+def numbers_in(text: str) -> list[float]:
+    """All numbers of a text."""
+    return [number(piece) for piece in re.findall(_NUMBER, text)]
 
 
 def numbers_of(shape: Box | Point | Polygon) -> tuple[float, ...]:
@@ -84,11 +121,16 @@ def name(text: str | None) -> str | None:
     return (text or "").strip() or None
 
 
+def by_label(shapes: Sequence) -> list[tuple[str | None, list]]:
+    """Shapes with one label after another together, as models write them."""
+    groups: list[tuple[str | None, list]] = []
+    for shape in shapes:
+        if not groups or groups[-1][0] != shape.label:
+            groups.append((shape.label, []))
+        groups[-1][1].append(shape)
+    return groups
+
+
 def cell(value: float, bins: int) -> int:
     """The bin of a fraction, out of `bins`; 1 belongs to the last one."""
     return min(max(int(value * bins), 0), bins - 1)
-
-
-def rounded(value: float, most: int) -> int:
-    """The nearest whole number to a fraction of `most`, from 0 to `most`."""
-    return min(max(round(value * most), 0), most)

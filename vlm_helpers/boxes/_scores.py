@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,15 +68,16 @@ def match(
 ) -> list[tuple[int, int]]:
     """Pairs (index of a prediction, index of a truth), one to one, best overlap first.
 
-    Only boxes with the same label go together, and only at an IoU of `threshold` or more. Greedy:
-    the best pair is taken, then the best of what is left, as detection benchmarks do; now and then
-    another choice would have made one pair more.
+    Only boxes with the same label go together, and only at an IoU of `threshold` or more. Upper and
+    lower case of labels are alike, and a box without a label goes with any. Greedy: the best pair
+    is taken, then the best of what is left, as detection benchmarks do; now and then another choice
+    would have made one pair more.
     """
     overlaps = (
         (-iou(p, t), i, j)
         for i, p in enumerate(predicted)
         for j, t in enumerate(truth)
-        if p.label == t.label
+        if _label(p) == _label(t) or _label(p) is None or _label(t) is None
     )
     pairs = sorted(pair for pair in overlaps if _reaches(-pair[0], threshold))
     used_p, used_t, chosen = set(), set(), []
@@ -87,17 +89,29 @@ def match(
     return sorted(chosen)
 
 
+def _label(box: Box) -> str | None:
+    return box.label and box.label.strip().casefold() or None
+
+
 def precision_recall(
     predicted: Sequence[Sequence[Box]], truth: Sequence[Sequence[Box]], threshold: float = 0.5
 ) -> tuple[float, float]:
     """Precision and recall over pictures, matched one to one in each.
 
-    `predicted`, `truth`: for each picture its boxes. Where nothing is predicted precision is 1,
-    and where there is nothing to find recall is 1.
+    `predicted`, `truth`: for each picture its boxes; labels count as in `match`. Where nothing is
+    predicted precision is 1, and where there is nothing to find recall is 1.
 
-    Raises `ValueError` where the numbers of pictures differ.
+    Raises `ValueError` where the numbers of pictures differ, and warns where predictions and truth
+    have labels, but none in common.
     """
     _same_pictures(predicted, truth)
+    said, there = ({_label(b): b.label for p in ps for b in p} for ps in (predicted, truth))
+    if None not in {**said, **there} and said and there and said.keys().isdisjoint(there):
+        warnings.warn(
+            f"Predictions and truth have no label in common, so that nothing can match: "
+            f"{next(iter(said.values()))!r} in one, {next(iter(there.values()))!r} in the other.",
+            stacklevel=2,
+        )
     hits = sum(len(match(p, t, threshold)) for p, t in zip(predicted, truth))
     said, there = sum(map(len, predicted)), sum(map(len, truth))
     return (hits / said if said else 1.0, hits / there if there else 1.0)

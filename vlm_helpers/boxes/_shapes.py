@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vlm_helpers._words import as_number
+
 
 def _number(what: str, value: Any) -> float:
-    """Anything that `float` takes as a number, numpy's and torch's scalars among them."""
-    no_number = isinstance(value, bool | str | bytes) or "bool" in str(getattr(value, "dtype", ""))
-    try:
-        number = math.nan if no_number else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
+    """Anything that is a number, numpy's and torch's scalars among them."""
+    number = as_number(value)
+    if number is None or not math.isfinite(number):
         raise ValueError(f"{what} needs finite numbers, not {value!r}.")
     return number
 

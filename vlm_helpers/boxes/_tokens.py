@@ -15,7 +15,7 @@ _KOSMOS_TAG = re.compile(
 )
 
 
-def parse_kosmos(text: str, image_size: object) -> Parsed:
+def parse_kosmos(text: str, size: object) -> Parsed:
     found, phrase, indices, inside = Parsed(), None, [], False
     end = 0
 
@@ -65,10 +65,10 @@ def _kosmos_box(found: Parsed, indices: Sequence[int], phrase: str | None) -> No
     # Corners are the middles of the two cells; in one row, column or cell, their outer edges.
     low, high = (0, 1) if x0 == x1 or y0 == y1 else (0.5, 0.5)
     corners = (x0 + low, y0 + low, x1 + high, y1 + high)
-    found.add_box([v / _KOSMOS for v in corners], phrase, shown)
+    found.add([v / _KOSMOS for v in corners], phrase, shown)
 
 
-def write_kosmos(boxes: Sequence[Box], image_size: object) -> str:
+def write_kosmos(boxes: Sequence[Box], size: object) -> str:
     return "".join(_kosmos_text(box) for box in boxes)
 
 
@@ -83,19 +83,23 @@ def _kosmos_text(box: Box) -> str:
 
 
 _PALI = re.compile(
-    r"(?P<locs>(?:<loc\d{4}>)+)|(?P<seg>(?:<seg\d{3}>)+)|(?P<part><(?:loc|seg)\w*>?)"
+    r"(?P<locs>(?:<loc\d{4}>\s*)+)|(?P<seg>(?:<seg\d{3}>\s*)+)|(?P<part><(?:loc|seg)\w*>?)"
     r"|(?P<end>;|</?[a-z]\w*>?)"
 )
 _PALI_NUMBER = re.compile(r"\d+")
 
 
-def parse_paligemma(text: str, image_size: object) -> Parsed:
-    """Four location tokens are a box; the label after them ends at a `;` or at any other token."""
+def parse_paligemma(text: str, size: object) -> Parsed:
+    """Four location tokens are a box; the label after them ends at a `;` or at any other token.
+
+    In 1024ths, as transformers and supervision read them. big_vision's own code scales masks' boxes
+    by 1023 and its evaluation of detection by 1024: a thousandth apart, less than the model's aim.
+    """
     found, waiting, start = Parsed(), None, 0
 
     def flush(end: int) -> None:
         if waiting is not None:
-            found.add_box(waiting[0], name(text[start:end]), waiting[1])
+            found.add(waiting[0], name(text[start:end]), waiting[1])
 
     for match in _PALI.finditer(text):
         if match["seg"]:  # belongs to the box before it, and its label comes after
@@ -117,7 +121,7 @@ def _pali_boxes(found: Parsed, locs: str) -> tuple[tuple, str] | None:
     last = None
     for four in fours:
         if last:
-            found.add_box(last[0], None, last[1])
+            found.add(last[0], None, last[1])
         last, shown = None, "".join(f"<loc{v:04d}>" for v in four)
         if len(four) < 4:
             found.drop(shown, f"{len(four)} location tokens instead of four")
@@ -137,7 +141,7 @@ def _pali_mask(found: Parsed, segs: str) -> None:
         found.drop(segs, "a segmentation token over 127")
 
 
-def write_paligemma(boxes: Sequence[Box], image_size: object) -> str:
+def write_paligemma(boxes: Sequence[Box], size: object) -> str:
     def one(box: Box) -> str:
         places = (box.y0, box.x0, box.y1, box.x1)
         tokens = "".join(f"<loc{min(max(round(v * 1024), 0), 1023):04d}>" for v in places)
@@ -147,10 +151,10 @@ def write_paligemma(boxes: Sequence[Box], image_size: object) -> str:
 
 
 _FLORENCE = re.compile(
-    r"(?P<locs>(?:<loc_\d{1,4}>)+)|(?P<part><loc_?\d*>?)|(?P<poly></?poly>)|</?[a-z]{1,8}>"
+    r"(?P<locs>(?:<loc_\d{1,4}>\s*)+)|(?P<part><loc_?\d*>?)|(?P<poly></?poly>)|</?[a-z]{1,8}>"
 )
 _FLORENCE_LOC = re.compile(r"<loc_(\d{1,4})>")
-# The answers that transformers' processor expects of a task; without one, the tokens decide.
+# What transformers' processor expects of each task; without one, the tokens decide.
 FLORENCE_TASKS = {
     "<OD>": "boxes",
     "<DENSE_REGION_CAPTION>": "boxes",
@@ -160,10 +164,13 @@ FLORENCE_TASKS = {
     "<OCR_WITH_REGION>": "quads",
     "<REFERRING_EXPRESSION_SEGMENTATION>": "outlines",
     "<REGION_TO_SEGMENTATION>": "outlines",
-}
+} | dict.fromkeys(  # these ask for texts, which may end in the box that they are about
+    ("<REGION_TO_CATEGORY>", "<REGION_TO_DESCRIPTION>", "<REGION_TO_OCR>", "<CAPTION>",
+     "<DETAILED_CAPTION>", "<MORE_DETAILED_CAPTION>", "<OCR>"), "boxes",
+)  # fmt: skip
 
 
-def parse_florence(text: str, image_size: object, task: str | None = None) -> Parsed:
+def parse_florence(text: str, size: object, task: str | None = None) -> Parsed:
     """Runs of location tokens; without a `task` four are a box, eight may be a quad box."""
     found, label, end, in_poly = Parsed(), None, 0, False
     kind = FLORENCE_TASKS.get(task)
@@ -178,10 +185,11 @@ def parse_florence(text: str, image_size: object, task: str | None = None) -> Pa
             found.drop(match.group(), "not a location: <loc_0> to <loc_999>")
         elif match["locs"]:
             values = [int(v) for v in _FLORENCE_LOC.findall(match["locs"])]
-            if max(values) > 999:
+            if max(values) > 1000:
                 found.drop(match["locs"], "a location over 999")
                 continue
-            places = [(v + 0.5) / 1000 for v in values]
+            # There is no <loc_1000>, but models that were tuned on such texts write it at the edge.
+            places = [min((v + 0.5) / 1000, 1.0) for v in values]
             _florence(found, places, label, match["locs"], "outlines" if in_poly else kind)
     return found
 
@@ -194,54 +202,52 @@ def _florence(found: Parsed, places: list, label: str | None, text: str, kind: s
             return
         if len(places) % 2:
             found.drop(text, "half a corner at the end of an outline")
-        _outline(found, places, label)
+        found.add_outline(places, label)
         return
     step = 8 if kind == "quads" else 4
     whole = len(places) // step * step
     for i in range(0, whole, step):
         if kind == "quads":
-            _outline(found, places[i : i + step], label)
+            found.add_outline(places[i : i + step], label)
         else:
-            found.add_box(places[i : i + step], label, text)
+            found.add(places[i : i + step], label, text)
     if rest := len(places) - whole:
         wanted = "too many" if whole else f"instead of {'eight' if step == 8 else 'four'}"
         found.drop(text, f"{rest} location tokens {wanted}")
 
 
 def _florence_kind(places: list) -> str:
-    """What a run of tokens is by its looks: an outline of 4 n corners looks like 2 n boxes."""
-    if len(places) >= 6 and len(places) % 4:
-        return "outlines"
-    return "quads" if len(places) == 8 and not _two_boxes(places) else "boxes"
+    """What a run of tokens is by its looks: boxes, the last one cut short or not, are in order."""
+    if len(places) < 6 or _in_order(places):
+        return "boxes"
+    if len(places) == 8:
+        return "quads"
+    return "outlines" if len(places) % 4 else "boxes"
 
 
-def _two_boxes(places: list) -> bool:
-    """Eight numbers may be two boxes: both pairs of corners in order, which a quad's are not."""
-    a, b = places[:4], places[4:]
-    return a[0] <= a[2] and a[1] <= a[3] and b[0] <= b[2] and b[1] <= b[3]
+def _in_order(places: list) -> bool:
+    """Whether all fours have their lower right corner second, as an outline's seldom have."""
+    fours = [places[i : i + 4] for i in range(0, len(places) // 4 * 4, 4)]
+    return all(x0 <= x1 and y0 <= y1 for x0, y0, x1, y1 in fours)
 
 
-def _outline(found: Parsed, places: list, label: str | None) -> None:
-    found.polygons.append(Polygon(tuple(zip(places[0::2], places[1::2])), label))
-
-
-def write_florence(shapes: Sequence[Box | Polygon], image_size: object) -> str:
-    """Boxes as four tokens; outlines inside of <poly>, so that they are read as such."""
+def write_florence(shapes: Sequence[Box | Polygon], size: object, task: str | None = None) -> str:
+    """Boxes as four tokens; outlines inside of <poly>, quad boxes as eight tokens where asked."""
 
     def one(shape: Box | Polygon) -> str:
         tokens = "".join(f"<loc_{cell(v, 1000)}>" for v in numbers_of(shape))
-        if isinstance(shape, Polygon):
+        if isinstance(shape, Polygon) and FLORENCE_TASKS.get(task) != "quads":
             tokens = f"<poly>{tokens}</poly>"
         return (shape.label or "") + tokens
 
     return "".join(map(one, shapes))
 
 
-_POCKET = re.compile(r"(?P<locs>(?:<loc_\d{2}>)+)|<loc_?\d*>?")
+_POCKET = re.compile(r"(?P<locs>(?:<loc_\d{2}>\s*)+)|<loc_?\d*>?")
 _POCKET_LOC = re.compile(r"<loc_(\d{2})>")
 
 
-def parse_pocket(text: str, image_size: object) -> Parsed:
+def parse_pocket(text: str, size: object) -> Parsed:
     """Two tokens are a point, four a box, six or more an outline."""
     found, end = Parsed(), 0
     for match in _POCKET.finditer(text):
@@ -255,18 +261,16 @@ def parse_pocket(text: str, image_size: object) -> Parsed:
             found.drop(match["locs"], "a location over 63")
             continue
         places = [(v + 0.5) / 64 for v in values]
-        if len(places) == 2:
-            found.add_point(*places, label, match["locs"])
-        elif len(places) == 4:
-            found.add_box(places, label, match["locs"])
+        if len(places) in (2, 4):
+            found.add(places, label, match["locs"])
         elif len(places) >= 6 and len(places) % 2 == 0:
-            _outline(found, places, label)
+            found.add_outline(places, label)
         else:
             found.drop(match["locs"], f"{len(places)} location tokens are no point, box or outline")
     return found
 
 
-def write_pocket(shapes: Sequence[Box | Point | Polygon], image_size: object) -> str:
+def write_pocket(shapes: Sequence[Box | Point | Polygon], size: object) -> str:
     def one(shape: Box | Point | Polygon) -> str:
         tokens = "".join(f"<loc_{cell(v, 64):02d}>" for v in numbers_of(shape))
         return f"{shape.label} {tokens}" if shape.label else tokens
