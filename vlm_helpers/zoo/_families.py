@@ -23,7 +23,6 @@ class Family:
         encoders: the vision encoders, each with what it sees; none for Fuyu.
         connector: what stands between encoder and decoder.
         decoder: the language model.
-        fusion: where the picture enters the language model, in a sentence.
         native: transformers has a class for it.
         source: the paper or code that says so.
     """
@@ -33,7 +32,6 @@ class Family:
     encoders: tuple[str, ...]
     connector: str
     decoder: str
-    fusion: str
     source: str
     native: bool
     maker: str  # "module:function" in this package
@@ -49,34 +47,29 @@ class Family:
 _ALL = (
     Family(
         "llava-1.5", "LLaVA-1.5 7B", ("CLIP ViT-L/14\n336 px",), "MLP, 2 layers", "Vicuna 7B",
-        "The projected patches take the places of image tokens among the words.",
         "https://arxiv.org/abs/2310.03744", True, "_native:llava", "<image>\n", ("<image>",), LLAVA,
     ),
     Family(
         "llava-next", "LLaVA-NeXT 7B", ("CLIP ViT-L/14\n336 px, overview and tiles",),
         "MLP, 2 layers", "Mistral 7B",
-        "As in LLaVA, for an overview of the picture and up to four tiles of it.",
         "https://llava-vl.github.io/blog/2024-01-30-llava-next/", True, "_native:llava_next",
         "<image>\n", ("<image>",), LLAVA,
     ),
     Family(
         "kosmos-2", "KOSMOS-2", ("CLIP ViT-L/14\n224 px",), "resampler,\n64 queries",
         "decoder 1.3B",
-        "64 latent queries sum up the patches; all parts are trained together.",
         "https://arxiv.org/abs/2306.14824", True, "_native:kosmos_2", "<image>", (),
         (("vision", ("vision_model",)), ("connector", ("image_to_text_projection",)),
          ("decoder", ("",))),
     ),
     Family(
         "fuyu", "Fuyu-8B", (), "linear,\n30 px patches", "Persimmon 8B",
-        "There is no encoder: raw patches go through one linear layer into the decoder.",
         "https://www.adept.ai/blog/fuyu-8b", True, "_native:fuyu", "", ("|SPEAKER|", "|NEWLINE|"),
         (("connector", ("vision_embed_tokens",)), ("decoder", ("",))),
     ),
     Family(
         "deepseek-vl", "DeepSeek-VL 7B", ("SigLIP-L\n384 px", "SAM-B\n1024 px"),
         "MLP, both\nencoders joined", "DeepSeek 7B",
-        "Two encoders, one for meaning and one for detail, are joined channel by channel.",
         "https://arxiv.org/abs/2403.05525", True, "_native:deepseek_vl",
         "<image_placeholder>\n", ("<image_placeholder>",),
         (("connector", ("aligner", "high_res_vision_proj", "high_res_vision_neck",
@@ -86,26 +79,22 @@ _ALL = (
     Family(
         "qwen-vl", "Qwen-VL", ("OpenCLIP ViT-bigG/14\n448 px",), "cross-attention,\n256 queries",
         "Qwen 7B",
-        "256 learnt queries look at the 1,024 patches and take the image tokens' places.",
         "https://arxiv.org/abs/2308.12966", False, "_own:qwen_vl", "<image>\n", ("<image>",),
         SPLICED,
     ),
     Family(
         "cogvlm", "CogVLM 17B", ("EVA2-CLIP-E/14\n490 px",), "MLP", "Vicuna 7B\n+ visual expert",
-        "Picture tokens have attention and MLP weights of their own in every layer.",
         "https://arxiv.org/abs/2311.03079", False, "_own:cogvlm", "<image>\n", ("<image>",),
         SPLICED,
     ),
     Family(
         "moondream2", "moondream2", ("SigLIP so400m/14\n378 px",), "MLP, 2 layers", "Phi-1.5 1.3B",
-        "As in LLaVA, at a size that runs on a small computer.",
         "https://github.com/vikhyat/moondream", False, "_own:moondream", "<image>\n",
         ("<image>",), SPLICED,
     ),
     Family(
         "yi-vl", "Yi-VL-34B", ("CLIP ViT-H/14\n448 px",), "MLP, 2 layers,\nwith LayerNorm",
         "Yi 34B",
-        "As in LLaVA, with a LayerNorm after each layer of the projector.",
         "https://arxiv.org/abs/2403.04652", False, "_own:yi_vl", "<image>\n", ("<image>",),
         SPLICED,
     ),
