@@ -15,14 +15,22 @@ from vlm_helpers import _questions
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import Question, conversation, to_messages
 from vlm_helpers._words import did_you_mean, number, whole_number
-from vlm_helpers.pages import _form, _invoice, _letter, _receipt, _table, _things, _wear
+from vlm_helpers.pages import _form, _invoice, _letter, _receipt, _screen, _table, _things, _wear
 from vlm_helpers.pages._canvas import Box, Canvas, turned, turned_box
 from vlm_helpers.pages._kind import SPLITS, Kind
 from vlm_helpers.pages._wear import Wear
 
 _KINDS = {
     kind.name: kind
-    for kind in (_receipt.KIND, _invoice.KIND, _form.KIND, _table.KIND, _letter.KIND, _things.KIND)
+    for kind in (
+        _receipt.KIND,
+        _invoice.KIND,
+        _form.KIND,
+        _table.KIND,
+        _letter.KIND,
+        _things.KIND,
+        _screen.KIND,
+    )
 }
 KINDS = tuple(_KINDS)
 SKILLS = tuple(dict.fromkeys(skill for kind in _KINDS.values() for skill in kind.skills))
