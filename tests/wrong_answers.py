@@ -361,6 +361,16 @@ WRONG_ANSWERS = {
         (lambda a, b: "0.5", "is of type str"),
         (lambda a, b: 0.5, "you get 0.5"),
     ],
+    "prompt_templates.follows": [
+        (lambda tokenizer, prompt, answer: (prompt + answer).startswith(prompt), "compare the tok"),
+        (lambda tokenizer, prompt, answer: not prompt.endswith(" "), "compare the tokens"),
+        (lambda tokenizer, prompt, answer: False, "whose tokens do follow"),
+        (
+            lambda t, p, a: t(p)["input_ids"] + t(a)["input_ids"] == t(p + a)["input_ids"],
+            "expect the answer's own tokens",
+        ),
+        (lambda tokenizer, prompt, answer: tokenizer(prompt)["input_ids"], "True or False"),
+    ],
     "prompt_templates.repair_template": [
         (7, "is of type int"),
         ("{% for message in messages %}", "Jinja cannot read it (line 1)"),
@@ -419,7 +429,7 @@ WRONG_ANSWERS = {
         (lambda truths: max(map(truths.count, truths)), "divide it by the number"),
         (lambda truths: 1 / len(set(truths)), "guessing at random"),
         (lambda truths: truths.count("yes") / len(truths), "another answer is commoner"),
-        (lambda truths: None, "A score is a number"),
+        (lambda truths: "0.71 of them", "A score is a number"),
         (lambda truths: 0.74, "the floor is 0.71"),
     ],
     "welcome.repair_question": [

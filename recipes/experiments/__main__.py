@@ -1,4 +1,4 @@
-"""Runs experiments, keeps each outcome as it comes, and writes table and card when all are there."""
+"""Runs experiments, keeps each outcome as it comes, and writes table and card in the end."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def run(module: ModuleType, name: str, root: Path = ROOT, say=print) -> None:
     write(module, name, settings, done, root / "data" / "experiments")
 
 
-def write(module: ModuleType, name: str, settings: list[dict], done: list[dict], folder: Path) -> None:
+def write(
+    module: ModuleType, name: str, settings: list[dict], done: list[dict], folder: Path
+) -> None:
     kept = [next(o for o in done if o["setting"] == setting) for setting in settings]
     rows = [{**outcome["setting"], **row} for outcome in kept for row in outcome["rows"]]
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +95,8 @@ def write(module: ModuleType, name: str, settings: list[dict], done: list[dict],
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Runs the stored experiments anew.")
-    parser.add_argument("names", nargs="+", choices=names(), metavar="NAME", help=", ".join(names()))
+    known = names()
+    parser.add_argument("names", nargs="+", choices=known, metavar="NAME", help=", ".join(known))
     args = parser.parse_args()
     import torch
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vlm_helpers.exercises._engine import Exercise, Wrong
+from vlm_helpers.exercises._engine import Exercise, Wrong, call, pocket
 
 # --- prompt_templates.repair_template -------------------------------------------------------------
 
@@ -149,6 +149,46 @@ def examine_template(answer, cases: tuple[Case, ...]) -> None:
         raise Wrong(f"It renders {got!r}; right is {case.prompt!r}.")
 
 
+# --- prompt_templates.follows ---------------------------------------------------------------------
+
+
+def follows(tokenizer, prompt, answer):
+    first = tokenizer(prompt)["input_ids"]
+    whole = tokenizer(prompt + answer)["input_ids"]
+    return whole[: len(first)] == first
+
+
+PAIRS = (
+    ("USER: What color is the star? ASSISTANT:", " orange"),
+    ("USER: What color is the star? ASSISTANT: ", "orange"),
+    ("USER: What color is the star? ASSISTANT:", "orange"),
+    ("USER: What color is the st", "ar? ASSISTANT:"),
+    ("USER: Read the number. ASSISTANT:", " 42"),
+)
+
+
+def examine_follows(answer, tokenizer) -> None:
+    for prompt, rest in PAIRS:
+        right = follows(tokenizer, prompt, rest)
+        found = call(answer, tokenizer, prompt, rest)
+        said = {"True": True, "False": False}.get(str(found))  # of Python, or of numpy
+        if said == right:
+            continue
+        case = f"for the prompt {prompt[-18:]!r} and the answer {rest!r}"
+        if said is None:
+            raise Wrong(f"It gives {found!r} {case}: give True or False.")
+        if said:
+            raise Wrong(
+                f"It gives True {case}, and the tokens differ: {tokenizer.tokenize(prompt)[-3:]} "
+                f"at the end of the prompt, {tokenizer.tokenize(prompt + rest)[-4:]} at the end of "
+                "both. The texts do follow; compare the tokens."
+            )
+        raise Wrong(
+            f"It gives False {case}, whose tokens do follow. Does your comparison add an end or a "
+            "start token on one side, or expect the answer's own tokens to be the same?"
+        )
+
+
 EXERCISES = (
     Exercise(
         name="prompt_templates.repair_template",
@@ -169,5 +209,22 @@ EXERCISES = (
         solved=template,
         materials=_cases,
         examine=examine_template,
+    ),
+    Exercise(
+        name="prompt_templates.follows",
+        title="Does the answer follow?",
+        difficulty=2,
+        minutes=8,
+        takeaway=(
+            "A model continues tokens, not letters. Run this over a template and a few "
+            "answers before you train or ask: it finds the space at the end in a second."
+        ),
+        hints=(
+            '`tokenizer(text)["input_ids"]` gives the tokens of a text.',
+            "Take as many tokens from the front of prompt and answer together as the prompt has.",
+        ),
+        solved=follows,
+        materials=lambda: pocket().processor.tokenizer,
+        examine=examine_follows,
     ),
 )

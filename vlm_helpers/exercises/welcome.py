@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vlm_helpers import scenes
-from vlm_helpers.exercises._engine import Exercise, NotAttempted, Wrong, pocket
+from vlm_helpers.exercises._engine import Exercise, NotAttempted, Wrong, call, pocket
 
 # --- welcome.repair_question ----------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ def examine_question(answer, bench: Bench) -> None:
 # --- welcome.floor --------------------------------------------------------------------------------
 
 
-def commonest(truths):
+def floor(truths):
     # What is said most often, said every time, is right as often as it occurs.
     return max(truths.count(truth) for truth in truths) / len(truths)
 
@@ -120,7 +120,7 @@ TRUTHS = (
 
 def examine_floor(answer, truth_lists) -> None:
     for truths in truth_lists:
-        found, right = answer(list(truths)), commonest(truths)
+        found, right = call(answer, list(truths)), floor(truths)
         shown = f"{truths[:5]}{' and so on' if len(truths) > 5 else ''}"
         most = max(truths, key=truths.count)
         if found == most:
@@ -150,7 +150,7 @@ def examine_floor(answer, truth_lists) -> None:
             )
         if "yes" in truths and abs(value - truths.count("yes") / len(truths)) < 1e-6:
             raise Wrong(
-                f"{value:g} is the share of \"yes\". In {shown} another answer is commoner: count "
+                f'{value:g} is the share of "yes". In {shown} another answer is commoner: count '
                 "every answer."
             )
         raise Wrong(f"For {shown} the floor is {right:g}, and your function gives {value:g}.")
@@ -188,7 +188,7 @@ EXERCISES = (
             "`truths.count('yes')` says how often one answer occurs.",
             "`max(...)` over all answers of how often each one occurs, divided by `len(truths)`.",
         ),
-        solved=commonest,
+        solved=floor,
         materials=lambda: TRUTHS,
         examine=examine_floor,
     ),
