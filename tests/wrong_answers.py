@@ -1,13 +1,17 @@
-"""Wrong answers that people give to the exercises, each with words that its check must say.
+"""Answers that people give to the exercises: wrong ones with words that their check must say.
 
-`WRONG_ANSWERS[exercise name]` lists (answer, words). `test_exercises.py` gives each one to the
-check. A new exercise needs an entry here: without one its test fails.
+`WRONG_ANSWERS[exercise name]` lists (answer, words), `RIGHT_ANSWERS` right ones in other styles
+than the solution's. `test_exercises.py` gives each one to the check. A new exercise needs entries
+here: without wrong answers its test fails.
 """
 
 import re
+from fractions import Fraction
 
+import numpy
 import torch
 
+import vlm_helpers as vh
 from vlm_helpers.exercises import grounding, prompt_templates
 
 
@@ -221,10 +225,43 @@ def _area(box):
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def iou_of_far_boxes(one, other):
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return width * height / (_area(one) + _area(other) - width * height)
+def _around(one, other):
+    return (max(one[2], other[2]) - min(one[0], other[0])) * (
+        max(one[3], other[3]) - min(one[1], other[1])
+    )
+
+
+def _iou(shared, more=0):
+    """IoU with a fault in how the sides of the overlap are used; `more` is added to every side."""
+
+    def iou(one, other):
+        width = min(one[2], other[2]) - max(one[0], other[0])
+        height = min(one[3], other[3]) - max(one[1], other[1])
+        areas = [(box[2] - box[0] + more) * (box[3] - box[1] + more) for box in (one, other)]
+        return shared(width, height) / (sum(areas) - shared(width, height))
+
+    return iou
+
+
+iou_of_far_boxes = _iou(lambda width, height: width * height)
+
+
+def generalized(one, other):
+    return vh.boxes.generalized_iou(vh.boxes.Box(*one), vh.boxes.Box(*other))
+
+
+def iou_of_arrays(one, other):
+    a, b = numpy.array(one), numpy.array(other)
+    shared = numpy.clip(numpy.minimum(a[2:], b[2:]) - numpy.maximum(a[:2], b[:2]), 0, None).prod()
+    return shared / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared)
+
+
+async def later(text):
+    return grounding.parse(text)
+
+
+def leaves(text):
+    raise SystemExit("no boxes")
 
 
 def _collate(labels, **options):
@@ -321,6 +358,32 @@ def learns_by_proj(name, stage):
 
 RIGHT_TEMPLATE = prompt_templates.template()
 
+# Right answers in the styles that people write, for the same checks.
+RIGHT_ANSWERS = {
+    "grounding.parse": [
+        lambda text: tuple(map(list, grounding.parse(text))),
+        lambda text: [numpy.float32(box) for box in grounding.parse(text)],
+        lambda text: torch.tensor(grounding.parse(text), dtype=torch.float64),
+        lambda text: (box for box in grounding.parse(text)),
+        lambda text: [box.corners for box in vh.boxes.parse(text, "pocket-llava").boxes],
+    ],
+    "grounding.convert": [
+        _paligemma(scale=1023),
+        lambda box: "".join(
+            "<loc" + str(min(1023, int(1024 * v + 0.5))).zfill(4) + ">"
+            for v in (box[1], box[0], box[3], box[2])
+        ),
+        lambda box: vh.boxes.write([vh.boxes.Box(*box)], "paligemma"),
+    ],
+    "grounding.iou": [
+        lambda a, b: numpy.float32(grounding.iou(a, b)),
+        lambda a, b: torch.tensor(grounding.iou(a, b)),
+        lambda a, b: Fraction(grounding.iou(a, b)),
+        lambda a, b: vh.boxes.iou(vh.boxes.Box(*a), vh.boxes.Box(*b)),
+        iou_of_arrays,
+    ],
+}
+
 WRONG_ANSWERS = {
     "grounding.parse": [
         (_parsed(lambda box: [v * 64 - 0.5 for v in box]), "divide by 64"),
@@ -337,6 +400,13 @@ WRONG_ANSWERS = {
         (lambda text: [], "you find 0"),
         (lambda text: [1, 2], "a list of boxes"),
         (_parsed(lambda box: box[::-1]), "right is"),
+        (_parsed(lambda box: (box[0], box[2], box[1], box[3])), "Both x come first"),
+        (_parsed(lambda box: [round(v, 2) for v in box]), "are rounded"),
+        (lambda text: grounding.parse(text)[:1], "there are 2 boxes, and you"),
+        (later, "write an ordinary function"),
+        (lambda text: vh.boxes.parse(text, "pocket-llava").boxes, "each of four numbers"),
+        (lambda text: grounding.parse(text)[0], "raised IndexError"),
+        (leaves, "raised SystemExit: no boxes"),
     ],
     "grounding.convert": [
         (_paligemma(order=(0, 1, 2, 3)), "y first"),
@@ -347,16 +417,35 @@ WRONG_ANSWERS = {
         (_paligemma(form="<loc_{:04d}>"), "write four"),
         (lambda box: _paligemma(form="<loc{:04d}> ")(box).strip(), "no space or comma"),
         (lambda box: _paligemma()(box) + " dog", "nothing around them"),
-        (_paligemma(scale=1023), "You scale by 1023"),
+        (_paligemma(order=(1, 3, 0, 2)), "Both y come first"),
+        (lambda box: "", "holds 0 tokens"),
+        (lambda box: tuple(box), "is of type tuple"),
         (lambda box: list(box), "is of type list"),
         (_paligemma(order=(3, 2, 1, 0)), "right is"),
     ],
     "grounding.iou": [
-        (iou_of_far_boxes, "`max(side, 0)`"),
+        (iou_of_far_boxes, "`max(side, 0)` of each."),
+        (_iou(lambda width, height: max(width * height, 0)), "not of their product"),
+        (_iou(lambda width, height: abs(width * height)), "`abs` makes an overlap"),
+        (_iou(lambda width, height: max(width + 1, 0) * max(height + 1, 0), 1), "You add 1"),
+        (lambda a, b: 2 * _overlap(a, b) / (_area(a) + _area(b)), "This is Dice"),
+        (lambda a, b: _overlap(a, b) / _around(a, b), "the box around both, which"),
+        (generalized, "generalized IoU"),
+        (lambda a, b: _overlap(a, b) / max(_area(a), _area(b)), "the larger box"),
+        (lambda a, b: _overlap(a, b) / _area(b), "one of the boxes, the second"),
+        (lambda a, b: _area(a) + _area(b) - _overlap(a, b), "This is the union"),
+        (lambda a, b: 1 - grounding.iou(a, b), "a distance"),
+        (lambda a, b: 100 * grounding.iou(a, b), "in per cent"),
+        (
+            lambda a, b: grounding.iou(*[(*c[:2], c[0] + c[2], c[1] + c[3]) for c in (a, b)]),
+            "for width and height",
+        ),
+        (lambda a, b: [grounding.iou(a, b)], "is of type list"),
+        (lambda a, b: float("nan"), "you get nan"),
         (lambda a, b: _overlap(a, b) / (_area(a) + _area(b)), "counts the intersection twice"),
         (_overlap, "divide it by the union"),
         (lambda a, b: _overlap(a, b) / min(_area(a), _area(b)), "the smaller box"),
-        (lambda a, b: _overlap(a, b) / _area(a), "one of the boxes"),
+        (lambda a, b: _overlap(a, b) / _area(a), "one of the boxes, the first"),
         (lambda a, b: grounding.iou(a, b) or None, "return 0 for boxes that do not overlap"),
         (lambda a, b: "0.5", "is of type str"),
         (lambda a, b: 0.5, "you get 0.5"),

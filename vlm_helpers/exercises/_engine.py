@@ -12,11 +12,13 @@ import re
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
 from typing import Any
+
+from vlm_helpers._words import as_number
 
 RIGHT, WRONG, NOT_ATTEMPTED = "right", "wrong", "not attempted"
 
@@ -173,14 +175,15 @@ def _expect_attempt(exercise: Exercise, answer: Any) -> None:
         raise NotAttempted(f"`{wanted}` is still as the exercise hands it out. {todo}")
     signature = inspect.signature(exercise.solved)
     try:
-        inspect.signature(answer).bind(*signature.parameters)
+        own = inspect.signature(answer)
+    except (TypeError, ValueError):  # some built-in functions have no signature to look at
+        return
+    try:
+        own.bind(*signature.parameters)
     except TypeError:
         raise Wrong(
-            f"Your function must take the arguments `{signature}`; it takes "
-            f"`{inspect.signature(answer)}`."
+            f"Your function must take the arguments `{signature}`; it takes `{own}`."
         ) from None
-    except ValueError:  # built-in functions have no signature to look at
-        pass
 
 
 def call(function: Callable, *args: Any, because: dict[str, str] | None = None) -> Any:
@@ -195,11 +198,13 @@ def call(function: Callable, *args: Any, because: dict[str, str] | None = None) 
     name = getattr(function, "__name__", "your function")
     try:
         answer = function(*args)
+        if inspect.isgenerator(answer):
+            answer = list(answer)
     except (Wrong, NotAttempted):  # from what the check handed in
         raise
     except NotImplementedError:
         raise NotAttempted(f"`{name}` raises NotImplementedError: write its body first.") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         found = (why for pattern, why in (because or {}).items() if re.search(pattern, str(error)))
         message = f"Your function raised {_in_words(error)}{_where(error, function)}."
         raise Wrong(f"{message} {next(found, '')}".rstrip()) from None
@@ -207,7 +212,38 @@ def call(function: Callable, *args: Any, because: dict[str, str] | None = None) 
         raise NotAttempted(
             f"`{name}` returns nothing yet. If it is written, where is its `return`?"
         )
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise Wrong(f"`{name}` is `async`: write an ordinary function.")
     return answer
+
+
+def call_each(function: Callable, cases: Iterable[tuple], what: str) -> list:
+    """The answers to all cases. One that is missing is wrong, and not a sign of no attempt yet.
+
+    `what`: what to do about it.
+    """
+    answers, missing = [], []
+    for case in cases:
+        try:
+            answers.append(call(function, *case))
+        except NotAttempted as reason:
+            answers.append(None)
+            missing.append((case, reason))
+    if missing and len(missing) == len(answers):
+        raise missing[0][1]
+    if missing:
+        shown = " and ".join(map(repr, missing[0][0]))
+        raise Wrong(f"For {shown} your function gives nothing: {what}")
+    return answers
+
+
+def one_number(value: Any) -> float:
+    """A number of any library: Python's, numpy's, a torch scalar."""
+    number = as_number(value)
+    if number is None:
+        raise Wrong(f"Return one number; this is of type {type(value).__name__}.")
+    return number
 
 
 def same_code(one: Callable, other: Callable) -> bool:

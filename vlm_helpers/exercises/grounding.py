@@ -4,28 +4,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from vlm_helpers.exercises._engine import Exercise, NotAttempted, Wrong, call
-
-
-def _call_each(answer: Callable, cases: Sequence[tuple], what: str) -> list:
-    """The answers to all cases. One that is missing is wrong, and not a sign of no attempt yet.
-
-    `what`: what to do about it.
-    """
-    got, missing = [], []
-    for case in cases:
-        try:
-            got.append(call(answer, *case))
-        except NotAttempted as reason:
-            got.append(None)
-            missing.append((case, reason))
-    if len(missing) == len(cases):
-        raise missing[0][1]
-    if missing:
-        shown = " and ".join(map(repr, missing[0][0]))
-        raise Wrong(f"For {shown} your function gives nothing: {what}")
-    return got
-
+from vlm_helpers.exercises._engine import Exercise, Wrong, call, call_each, one_number
 
 # --- grounding.parse ------------------------------------------------------------------------------
 
@@ -89,11 +68,19 @@ _PARSE_MISTAKES: tuple[tuple[Callable, str], ...] = (
         lambda box: (box[0], box[1], box[2] - box[0], box[3] - box[1]),
         "Your last two numbers are width and height: give the lower right corner.",
     ),
+    (
+        lambda box: (box[0], box[2], box[1], box[3]),
+        "Both x come first in your boxes: the order is x0, y0, x1, y1, corner by corner.",
+    ),
+    (
+        lambda box: [round(v, 2) for v in box],
+        "Your numbers are rounded: give them as they are.",
+    ),
 )
 
 
 def examine_parse(answer, texts) -> None:
-    answers = _call_each(
+    answers = call_each(
         answer, [(text,) for text in texts], "where there is no box, return an empty list."
     )
     for text, found in zip(texts, answers):
@@ -121,6 +108,12 @@ def to_paligemma(box):
     return f"<loc{y0:04d}><loc{x0:04d}><loc{y1:04d}><loc{x1:04d}>"
 
 
+def _as_its_authors_scale(box):
+    """big_vision's own code multiplies by 1023: a thousandth apart, and as right."""
+    x0, y0, x1, y1 = (round(value * 1023) for value in box)
+    return f"<loc{y0:04d}><loc{x0:04d}><loc{y1:04d}><loc{x1:04d}>"
+
+
 _BOXES = ((0.25, 0.5, 0.75, 0.875), (0.1, 0.2, 0.3, 0.4), (0.0, 0.0, 1.0, 1.0))
 
 
@@ -130,7 +123,7 @@ def examine_convert(answer, boxes) -> None:
         got = call(answer, box)
         if not isinstance(got, str):
             raise Wrong(f"Return the text of four tokens; this is of type {type(got).__name__}.")
-        if got == want:
+        if got in (want, _as_its_authors_scale(box)):
             continue
         numbers = [int(n) for n in re.findall(r"<loc(\d{1,6})>", got)]
         if len(numbers) != 4:
@@ -150,8 +143,8 @@ def examine_convert(answer, boxes) -> None:
             )
         if numbers == [x0, y0, x1, y1]:
             raise Wrong("PaliGemma writes y first: y0, x0, y1, x1.")
-        if numbers == [round(v * 1023) for v in (box[1], box[0], box[3], box[2])]:
-            raise Wrong("You scale by 1023: multiply by 1024, and cut off at 1023.")
+        if numbers == [y0, y1, x0, x1]:
+            raise Wrong("Both y come first in your text: the order is y0, x0, y1, x1.")
         if max(abs(a - b) for a, b in zip(numbers, (y0, x0, y1, x1))) <= 1:
             raise Wrong("The last digit is off: round to the nearest number, do not cut off.")
         if all(abs(n - v * 1000) <= 1 for n, v in zip(numbers, (box[1], box[0], box[3], box[2]))):
@@ -177,6 +170,7 @@ _PAIRS = (
     ((0.0, 0.0, 0.2, 0.4), (0.6, 0.7, 0.9, 0.9)),
     ((0.0, 0.0, 0.4, 0.4), (0.1, 0.5, 0.3, 0.9)),
     ((0.0, 0.0, 0.8, 0.8), (0.2, 0.2, 0.4, 0.4)),
+    ((0.2, 0.2, 0.4, 0.4), (0.1, 0.1, 0.5, 0.9)),
 )
 
 
@@ -184,56 +178,113 @@ def _area(box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _unclamped(one, other) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return width * height / (_area(one) + _area(other) - width * height)
+def _sides(one, other) -> tuple[float, float]:
+    """Width and height of the overlap; negative where the boxes are apart."""
+    return min(one[2], other[2]) - max(one[0], other[0]), (
+        min(one[3], other[3]) - max(one[1], other[1])
+    )
 
 
 def _shared(one, other) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+    width, height = _sides(one, other)
     return max(width, 0) * max(height, 0)
 
 
+def _around(one, other) -> float:
+    return (max(one[2], other[2]) - min(one[0], other[0])) * (
+        max(one[3], other[3]) - min(one[1], other[1])
+    )
+
+
+def _with(shared: Callable, area: Callable = _area) -> Callable:
+    """IoU with another idea of what the intersection is, or an area."""
+
+    def wrong(one, other) -> float:
+        overlap = shared(one, other)
+        return overlap / (area(one) + area(other) - overlap)
+
+    return wrong
+
+
+def _product(one, other) -> float:
+    width, height = _sides(one, other)
+    return width * height
+
+
+def _in_pixels(one, other) -> float:
+    width, height = _sides(one, other)
+    return max(width + 1, 0) * max(height + 1, 0)
+
+
+def _of_sizes(one, other) -> float:
+    """As if the last two numbers of a box were its width and height."""
+    corners = [(x, y, x + width, y + height) for x, y, width, height in (one, other)]
+    return iou(*corners)
+
+
+_APART = (
+    "Boxes that do not overlap have an intersection of 0. Where they are apart both sides are "
+    "negative, and their product is not: take `max(side, 0)` of each"
+)
 _IOU_MISTAKES: tuple[tuple[Callable, str], ...] = (
-    (
-        _unclamped,
-        "Boxes that do not overlap have an intersection of 0. Where they are apart both sides are "
-        "negative, and their product is not: take `max(side, 0)` of each.",
-    ),
+    (_with(_product), f"{_APART}."),
+    (_with(lambda a, b: max(_product(a, b), 0)), f"{_APART}, not of their product."),
+    (_with(lambda a, b: abs(_product(a, b))), f"{_APART}; `abs` makes an overlap of a distance."),
     (
         lambda a, b: _shared(a, b) / (_area(a) + _area(b)),
         "You divide by the sum of both areas, which counts the intersection twice: subtract it "
         "once.",
     ),
+    (
+        lambda a, b: 2 * _shared(a, b) / (_area(a) + _area(b)),
+        "This is Dice, twice the intersection over the sum of both areas. IoU divides the "
+        "intersection by the union, which has it only once.",
+    ),
+    (
+        lambda a, b: _shared(a, b) / _around(a, b),
+        "You divide by the box around both, which holds corners that neither covers: the union is "
+        "both areas, less the intersection.",
+    ),
+    (
+        lambda a, b: iou(a, b) - 1 + (_area(a) + _area(b) - _shared(a, b)) / _around(a, b),
+        "This is the generalized IoU, which takes off what the box around both leaves empty. Stop "
+        "before that.",
+    ),
     (_shared, "This is the intersection: divide it by the union."),
+    (lambda a, b: _area(a) + _area(b) - _shared(a, b), "This is the union: it goes below."),
     (
         lambda a, b: _shared(a, b) / min(_area(a), _area(b)),
         "You divide by the smaller box: a small box inside of a large one would be perfect. Divide "
         "by the union.",
     ),
     (
+        lambda a, b: _shared(a, b) / max(_area(a), _area(b)),
+        "You divide by the larger box: divide by the union, which is larger than either.",
+    ),
+    (
         lambda a, b: _shared(a, b) / _area(a),
-        "You divide by the area of one of the boxes: divide by the union of both.",
+        "You divide by the area of one of the boxes, the first: divide by the union of both.",
+    ),
+    (
+        lambda a, b: _shared(a, b) / _area(b),
+        "You divide by the area of one of the boxes, the second: divide by the union of both.",
+    ),
+    (lambda a, b: 1 - iou(a, b), "This is 1 - IoU, a distance: equal boxes should have 1."),
+    (lambda a, b: 100 * iou(a, b), "This is IoU in per cent: give a share, from 0 to 1."),
+    (
+        _with(_in_pixels, lambda box: (box[2] - box[0] + 1) * (box[3] - box[1] + 1)),
+        "You add 1 to each side, as was done for whole pixels: these are fractions, without gaps.",
+    ),
+    (
+        _of_sizes,
+        "You take the last two numbers for width and height: they are the lower right corner.",
     ),
 )
 
 
-def _number(value) -> float:
-    """A number of any library: Python's, numpy's, a torch scalar."""
-    try:
-        if isinstance(value, bool | str | bytes):
-            raise TypeError
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        kind = type(value).__name__
-        raise Wrong(f"Return one number; this is of type {kind}.") from None
-
-
 def examine_iou(answer, pairs) -> None:
-    answers = _call_each(answer, pairs, "return 0 for boxes that do not overlap.")
-    got = [_number(value) for value in answers]
+    answers = call_each(answer, pairs, "return 0 for boxes that do not overlap.")
+    got = [one_number(value) for value in answers]
     want = [iou(*pair) for pair in pairs]
     right = [math.isclose(a, b, abs_tol=_CLOSE) for a, b in zip(got, want)]
     if all(right):
@@ -265,7 +316,8 @@ EXERCISES = (
         title="Write a box for PaliGemma",
         difficulty=1,
         minutes=5,
-        takeaway="y first, 1024 cells, four digits: three conventions in one line.",
+        takeaway="y first, 1024 cells, four digits: three conventions in one line. PaliGemma's own "
+        "code multiplies by 1023, others by 1024: a thousandth apart, and this check takes both.",
         hints=(
             "`round(value * 1024)`, and never more than 1023.",
             "The order is y0, x0, y1, x1; `{value:04d}` writes four digits.",
