@@ -15,7 +15,17 @@ from vlm_helpers import _questions
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import Question, conversation, to_messages
 from vlm_helpers._words import did_you_mean, number, whole_number
-from vlm_helpers.pages import _form, _invoice, _letter, _receipt, _screen, _table, _things, _wear
+from vlm_helpers.pages import (
+    _diagram,
+    _form,
+    _invoice,
+    _letter,
+    _receipt,
+    _screen,
+    _table,
+    _things,
+    _wear,
+)
 from vlm_helpers.pages._canvas import Box, Canvas, turned, turned_box
 from vlm_helpers.pages._kind import SPLITS, Kind
 from vlm_helpers.pages._wear import Wear
@@ -30,6 +40,7 @@ _KINDS = {
         _letter.KIND,
         _things.KIND,
         _screen.KIND,
+        _diagram.KIND,
     )
 }
 KINDS = tuple(_KINDS)
