@@ -2,17 +2,23 @@
 
 import copy
 import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 import transformers
 from PIL import Image
+from tokenizers.processors import TemplateProcessing
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 import vlm_helpers as vh
 from tests import tiny
 from vlm_helpers.collators import AnswerCollator, RowError
+from vlm_helpers.collators._spans import tokens
 
 # --- processors -----------------------------------------------------------------------------------
 
@@ -182,6 +188,7 @@ def row(*turns, pictures=1, size=(40, 30)):
 
 
 ONE = row(("What is it?", "A star."))
+LONG = row(("Which colour is it, and what else?", "Red, and a star."), size=(20, 60))
 TWO = row(("Which colour?", "Red, and a star."), ("And the shape?", "A star."), size=(20, 60))
 
 
@@ -293,6 +300,98 @@ def test_everything_is_what_trl_learns_by_default_but_the_image_tokens(llava):
     assert (theirs == processor.image_token_id).any()
 
 
+# --- nothing is seen before it is learnt ----------------------------------------------------------
+
+
+def gemma3_model(processor):
+    text = {**tiny._text("gemma3_text", len(processor.tokenizer)), "num_hidden_layers": 6}
+    vision = {**tiny.VISION, "model_type": "siglip_vision_model"}
+    config = transformers.Gemma3Config(
+        text_config=text, vision_config=vision, mm_tokens_per_image=4,
+        image_token_index=processor.tokenizer.image_token_id,
+    )  # fmt: skip
+    return transformers.AutoModelForImageTextToText.from_config(config).eval()
+
+
+def models(name, folder):
+    """(model, processor) of a family, the processor with a template."""
+    template = TEMPLATES["chatml"][0]
+    if name == "gemma3":
+        processor = dressed(gemma3(), template)
+        return gemma3_model(processor), processor
+    if hasattr(tiny, name):
+        getattr(tiny, name)(folder)
+        model = transformers.AutoModelForImageTextToText.from_pretrained(folder)
+        return model, dressed(transformers.AutoProcessor.from_pretrained(folder), template)
+    built = vh.zoo.build(name)
+    built.processor.chat_template = template.replace("<image>", built.family.image_tokens[0])
+    return built.model, built.processor
+
+
+# Of the zoo those whose processor has a chat template and an image token.
+IN_ZOO = ["llava-1.5", "llava-next", "deepseek-vl"]
+
+
+@pytest.mark.parametrize("name", ["llava", "paligemma", "idefics2", "gemma3", *IN_ZOO])
+def test_a_token_of_the_answer_changes_nothing_before_it(name, tmp_path):
+    model, processor = models(name, tmp_path)
+    batch = AnswerCollator(processor)([ONE, LONG])
+    other = {**batch, "input_ids": batch["input_ids"].clone()}
+    at = [(labels != -100).nonzero().flatten()[-2] for labels in batch["labels"]]
+    for i, j in enumerate(at):
+        other["input_ids"][i, j] = processor.tokenizer.convert_tokens_to_ids("Z")
+    with torch.no_grad():
+        before, after = model(**batch).logits, model(**other).logits
+    for i, j in enumerate(at):
+        assert torch.allclose(before[i, :j], after[i, :j], atol=1e-5)
+        assert not torch.allclose(before[i, j], after[i, j], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in vh.zoo.names() if n not in IN_ZOO])
+def test_families_without_a_chat_template_of_transformers_are_refused(name):
+    processor = vh.zoo.build(name).processor
+    processor.chat_template = TEMPLATES["chatml"][0]
+    says = "processor .* is needed|processor changes|no place for pictures"
+    with pytest.raises((TypeError, ValueError), match=says):
+        AnswerCollator(processor)([ONE])
+
+
+@pytest.fixture(scope="module")
+def paligemma(tmp_path_factory):
+    processor = PROCESSORS["paligemma"](tmp_path_factory.mktemp("paligemma"))
+    return dressed(processor, TEMPLATES["chatml"][0])
+
+
+def test_paligemma_reads_its_prompt_as_when_it_is_asked(paligemma):
+    """At once, down to the newline that its processor adds; then one token after the other."""
+    batch = AnswerCollator(paligemma, train_on="last answer")([ONE, TWO, split(LONG)])
+    assert learnt(paligemma, batch) == ["A star.</s>", "A star.</s>", "Red, and a star.</s>"]
+    assert torch.equal(batch["token_type_ids"] == 1, batch["labels"] != -100)
+    for given, ids, labels in zip([ONE, TWO, LONG], batch["input_ids"], batch["labels"]):
+        asked = paligemma.apply_chat_template(
+            given["messages"][:-1], add_generation_prompt=True, tokenize=True, return_dict=True,
+            return_tensors="pt", processor_kwargs={"images": given["images"]},
+        )["input_ids"][0]  # fmt: skip
+        assert torch.equal(ids[: (labels != -100).nonzero()[0]], asked)
+    everything = AnswerCollator(paligemma, train_on="everything")([TWO])
+    (said,) = learnt(paligemma, everything)
+    assert said.startswith("Which colour?</s>") and said.endswith("assistant\nA star.</s>")
+    assert torch.equal(everything["token_type_ids"] == 1, everything["labels"] != -100)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([row(("What?", "A star."), pictures=0)], "Row 0: PaliGemma's processor takes no text"),
+        ([ONE, row(("What?", "A star."), pictures=0)], "Row 1: PaliGemma's processor takes no"),
+        ([ONE, TWO], "Row 1: it has 2 answers, and PaliGemma .* set train_on='last answer'"),
+    ],
+)
+def test_what_paligemma_cannot_learn_is_said(paligemma, rows, says):
+    with pytest.raises(RowError, match=says):
+        AnswerCollator(paligemma)(rows)
+
+
 # --- what is learnt -------------------------------------------------------------------------------
 
 
@@ -309,10 +408,10 @@ def test_answers_and_their_ends_are_learnt_and_nothing_else(llava, name):
 
 def test_every_family_of_processors(any_processor):
     processor = dressed(any_processor, TEMPLATES["vicuna"][0], pad="</s>")
-    batch = AnswerCollator(processor)([ONE, TWO])
-    assert learnt(processor, batch) == [" A star.</s>", " Red, and a star.</s> A star.</s>"]
+    batch = AnswerCollator(processor)([ONE, LONG])
+    assert learnt(processor, batch) == [" A star.</s>", " Red, and a star.</s>"]
     assert batch["attention_mask"][0, 0] == 1  # padded on the right
-    everything = AnswerCollator(processor, train_on="everything")([ONE, TWO])
+    everything = AnswerCollator(processor, train_on="everything")([ONE, LONG])
     pictures = processor.tokenizer.convert_tokens_to_ids(
         [processor.image_token, processor.tokenizer.image_token]
     )
@@ -332,6 +431,38 @@ def test_random_conversations(tmp_path_factory, seed, name):
     last = learnt(processor, AnswerCollator(processor, train_on="last answer")(rows))
     said = [given["messages"][-1]["content"][0]["text"] for given in rows]
     assert last == [shape.replace("A star.", answer) for answer in said]
+
+
+BARE = (
+    "{% for m in messages %}{{ m.role }}: {% if m.role == 'assistant' %}{% generation %}" + PARTS
+    + "{% endgeneration %}{% else %}" + PARTS + "{% endif %}{% endfor %}"
+    "{{ 'assistant: ' if add_generation_prompt }}"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [lambda talk: talk, split], ids=["messages", "completion"])
+def test_an_answer_that_ends_in_a_character_of_several_tokens(any_processor, form):
+    """The template writes nothing after it, so that its last byte is the last thing learnt."""
+    processor = dressed(any_processor, BARE)
+    for answer in ("Two stars 🌟", "星", "café", "Да", "👩‍🔬", "é"):
+        (said,) = learnt(processor, AnswerCollator(processor)([form(row(("What?", answer)))]))
+        assert said.removesuffix("</s>") == answer
+
+
+def test_bytes_of_a_character_in_other_tokenizers():
+    """SentencePiece's byte fallback, and a token that holds the end of one and the start of two."""
+    words = ["<unk>", *(f"<0x{i:02X}>" for i in range(256)), "▁", *"answer:"]
+    backend = tokenizers.Tokenizer(
+        tokenizers.models.BPE({w: i for i, w in enumerate(words)}, [], byte_fallback=True,
+                              unk_token="<unk>")
+    )  # fmt: skip
+    backend.normalizer = tokenizers.normalizers.Replace(" ", "▁")
+    text = "answer: 星🌟"
+    encoding = backend.encode(text)
+    assert encoding.tokens[tokens(encoding, (8, 10)).start] == "<0xE6>"
+    assert tokens(encoding, (8, 10)) == range(8, 15)
+    assert tokens(encoding, (8, 9)) == range(8, 11)
+    assert tokens(encoding, (3, 3)) == range(0)
 
 
 def test_an_answer_that_the_question_and_the_header_contain(llava):
@@ -421,6 +552,64 @@ def test_rows_without_pictures_stand_beside_rows_with(llava):
     assert batch["pixel_values"].shape[0] == 3
     assert learnt(processor, batch) == [" A model.</s>", " Both.</s>", " A star.</s>"]
     assert "pixel_values" not in AnswerCollator(processor)([plain])
+
+
+STARTING = "{{ bos_token }}" + TEMPLATES["vicuna"][0]
+
+
+def test_every_row_has_one_start_token_whatever_stands_beside_it(llava):
+    """Of some rows the template writes it, to others the tokenizer adds it."""
+    processor = dressed(llava, STARTING)
+    processor.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", processor.tokenizer.bos_token_id)]
+    )
+    plain = {"prompt": "USER: <image>What is it? ASSISTANT:", "completion": " A star, or two.",
+             "image": picture()}  # fmt: skip
+    collator = AnswerCollator(processor)
+    for rows in ([plain, ONE], [ONE, plain], [TWO, plain, ONE, split(ONE)], [plain], [ONE]):
+        batch = collator(rows)
+        assert (batch["input_ids"] == processor.tokenizer.bos_token_id).sum(1).eq(1).all()
+        assert batch["attention_mask"].any(0).all()  # no column that no row needs
+        for i, one in enumerate(rows):
+            alone, length = collator([one]), batch["attention_mask"][i].sum()
+            for name in ("input_ids", "labels"):
+                assert torch.equal(batch[name][i, :length], alone[name][0])
+                assert (batch["labels"][i, length:] == -100).all()
+
+
+def test_max_length_counts_no_second_start_token(llava):
+    processor = dressed(llava, STARTING)
+    length = AnswerCollator(processor)([ONE])["labels"].shape[1]
+    collator = AnswerCollator(processor, max_length=length, too_long="raise")
+    short = {"prompt": "<image>?", "completion": "A star.", "image": picture()}
+    assert collator([short, ONE])["labels"].shape == (2, length)
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+def test_one_thread_at_a_time_makes_tokens(llava, monkeypatch):
+    """A tokenizer keeps a call's padding inside, so that two calls at once disturb each other."""
+    processor = dressed(llava, TEMPLATES["vicuna"][0])
+    at_once, inside = [], threading.Semaphore(0)
+    kind = type(processor.tokenizer)
+    make = kind._encode_plus
+
+    def slowly(self, *args, **options):
+        inside.release()
+        at_once.append(inside._value)
+        time.sleep(0.002)
+        found = make(self, *args, **options)
+        inside.acquire()
+        return found
+
+    monkeypatch.setattr(kind, "_encode_plus", slowly)
+    rows = [ONE, row(("What is it? " * 5, "A star."))]
+    wanted = AnswerCollator(processor)(rows)["labels"]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: AnswerCollator(processor)(rows)["labels"], range(8)))
+    assert max(at_once) == 1
+    assert all(torch.equal(labels, wanted) for labels in found)
 
 
 # --- too long -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ template. `train_on` can widen or narrow that.
 
 import importlib
 
-_NAMES = {"AnswerCollator": "_collator", "RowError": "_rows"}
+_NAMES = {"AnswerCollator": "_collator", "RowError": "_rows", "end_tokens": "_collator"}
 
 __all__ = list(_NAMES)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import numbers
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from jinja2 import TemplateError
+from transformers import BatchFeature, PaliGemmaProcessor, PreTrainedTokenizerBase
 
-from vlm_helpers._words import within
+from vlm_helpers._locks import tokenizing
+from vlm_helpers._words import choice, first_line, whole_number, within
 from vlm_helpers.collators._rows import RowError
 from vlm_helpers.collators._spans import (
     Span,
@@ -21,7 +24,7 @@ from vlm_helpers.collators._spans import (
     pieces,
     tokens,
 )
-from vlm_helpers.conversations import Conversation, marks, read_row
+from vlm_helpers.conversations import Conversation, image_token, marks, read_row
 
 IGNORED = -100  # the label that cross entropy leaves out
 
@@ -37,16 +40,34 @@ class Prompt:
 
     Attributes:
         text: the conversation, rendered.
-        encoding: its tokens, with one image token for each picture.
+        spans: the characters of it to learn.
         start: the character where the completion of a prompt/completion row begins; else None.
-        apart: whether the text has a padding token before that, to keep the completion's first
+        encoding: its tokens, with one image token for each picture.
+        apart: whether the text has a padding token before `start`, to keep the completion's first
             token from joining the prompt's last one. The batch does not have it.
     """
 
     text: str
-    encoding: Any
+    spans: list[Span]
     start: int | None = None
+    encoding: Any = None
     apart: bool = False
+
+    def set_apart(self, padding: str) -> None:
+        at, more = self.start, len(padding)
+        self.text = self.text[:at] + padding + self.text[at:]
+        self.spans = [(s + more if s >= at else s, end + more) for s, end in self.spans]
+        self.start, self.apart = at + more, True
+
+
+@contextmanager
+def _of_row(i: int, row: Any) -> Iterator[None]:
+    """What is wrong in here is wrong with this row."""
+    try:
+        yield
+    except (TemplateError, TypeError, ValueError, OSError) as error:
+        name = row.get("id") if hasattr(row, "get") else None
+        raise RowError(i, within(str(error)), name) from error
 
 
 class AnswerCollator:
@@ -72,6 +93,12 @@ class AnswerCollator:
     is asked. The text of `messages` is one piece, as with TRL, and such a token is learnt whole:
     there, use a template whose generation prompt does not end in a space.
 
+    PaliGemma is a prefix language model: it reads its prompt at once and an answer token by token
+    (`token_type_ids` 0 and 1). Its rows are made as its processor makes them, with the answer as
+    `suffix`; each has a picture, and one answer to learn.
+
+    Threads may share a collator, and a processor with a model that is asked.
+
     Args:
         processor: of a vision language model, with a chat template that has room for pictures.
         train_on: "answers"; "last answer", of each conversation; or "everything" but image tokens.
@@ -96,20 +123,15 @@ class AnswerCollator:
         max_length: int | None = None,
         too_long: Literal["drop_turns", "raise"] = "drop_turns",
     ):
-        if train_on not in TRAIN_ON:
-            raise ValueError(f"train_on must be one of {TRAIN_ON}, not {train_on!r}.")
-        if too_long not in TOO_LONG:
-            raise ValueError(f"too_long must be one of {TOO_LONG}, not {too_long!r}.")
-        whole = isinstance(max_length, numbers.Integral) and not isinstance(max_length, bool)
-        if max_length is not None and not (whole and max_length > 0):
-            raise ValueError(f"max_length must be a number of tokens, not {max_length!r}.")
-        self.processor, self.train_on = processor, train_on
-        self.max_length, self.too_long = max_length, too_long
+        self.train_on = choice("train_on", train_on, TRAIN_ON)
+        self.too_long = choice("too_long", too_long, TOO_LONG)
+        self.max_length = None if max_length is None else whole_number("max_length", max_length, 1)
+        self.processor = processor
         _check(processor)
         self.marks = marks(processor)
-        self.image_token = next(
-            (mark for mark, n in self.marks.items() if n == "image_token"), None
-        )
+        self.image_token = image_token(self.marks)
+        # A prefix language model: its prompt is read at once, not token after token.
+        self._reads_at_once = isinstance(processor, PaliGemmaProcessor)
         tokenizer = processor.tokenizer
         names = _markers(processor, self.image_token)
         self._markers = {tokenizer.convert_tokens_to_ids(n) for n in names} - {None}
@@ -125,22 +147,23 @@ class AnswerCollator:
         if isinstance(rows, Mapping) or not len(rows):
             given = "a dict: put the row into a list" if isinstance(rows, Mapping) else "none"
             raise ValueError(f"A batch is a list of one row or more, not {given}.")
-        names = [row.get("id") if hasattr(row, "get") else None for row in rows]
-        talks = []
+        talks, prompts = [], []
         for i, row in enumerate(rows):
-            try:
+            with _of_row(i, row):
                 talks.append(read_row(row, self.marks).opened())
-            except (TypeError, ValueError, OSError) as error:
-                raise RowError(i, within(str(error)), names[i]) from error
+                prompts.append(self._prompt(talks[i]))
         messages = [len(talk.messages) for talk in talks]
-        prompts = self._prompts([self._text(i, talk, names[i]) for i, talk in enumerate(talks)])
+        self._encode(prompts)
         batch = self._process(prompts, talks)
         while too_long := self._too_long(batch, prompts):
             for i, length in too_long.items():
-                talks[i] = self._shorter(i, talks[i], length, names[i])
-                (prompts[i],) = self._prompts([self._text(i, talks[i], names[i])])
+                with _of_row(i, rows[i]):
+                    talks[i] = self._shorter(talks[i], length)
+                    prompts[i] = self._prompt(talks[i])
+            self._encode(prompts)
             batch = self._process(prompts, talks)
-        self._label(batch, prompts, talks, names)
+        if "labels" not in batch:
+            self._label(batch, prompts, rows)
         return batch, [before - len(talk.messages) for before, talk in zip(messages, talks)]
 
     # --- text ---
@@ -152,54 +175,73 @@ class AnswerCollator:
             messages, tokenize=False, add_generation_prompt=add_generation_prompt
         )
 
-    def _prompts(self, found: list[tuple[str, str | None]]) -> list[Prompt]:
-        texts = [text for text, _ in found]
-        # In one call, which is faster than many.
-        encodings = self._encode([*texts, *(before or "" for _, before in found)])
-        prompts = []
-        for (text, before), encoding, asked in zip(found, encodings, encodings[len(found) :]):
-            if before is None:
-                prompts.append(Prompt(text, encoding))
-            elif encoding.ids[: len(asked.ids)] == asked.ids:
-                prompts.append(Prompt(text, encoding, len(before)))
-            else:
-                head = before + self.processor.tokenizer.pad_token
-                text = head + text[len(before) :]
-                prompts.append(Prompt(text, self._encode([text])[0], len(head), apart=True))
-        return prompts
-
-    def _text(self, i: int, talk: Conversation, name: Any) -> tuple[str, str | None]:
-        """The row, rendered, and with what it begins: all that comes before a completion."""
-        if talk.texts:
-            prompt, completion = talk.texts
-            end = self.processor.tokenizer.eos_token or ""
-            return prompt + completion + end * (not completion.endswith(end)), prompt
+    def _prompt(self, talk: Conversation) -> Prompt:
+        """The row, rendered, and what is to be learnt of it."""
         before = None
-        try:
-            text = self._render(talk.messages)
-            if talk.prompt is not None:
-                before = self._render(talk.messages[: talk.prompt], add_generation_prompt=True)
-        except (TemplateError, TypeError, ValueError) as error:
-            raise RowError(i, f"the chat template refuses it: {error}", name) from error
-        if self.image_token and text.count(self.image_token) != len(talk.pictures):
-            raise RowError(
-                i,
-                f"the chat template writes {text.count(self.image_token)} image tokens for "
-                f"{len(talk.pictures)} pictures: use a template that writes one for each.",
-                name,
-            )
-        return text, before if before is not None and text.startswith(before) else None
-
-    def _spans(self, talk: Conversation, prompt: Prompt) -> list[Span]:
-        """The characters to learn."""
+        if talk.texts:
+            before, completion = talk.texts
+            end = self.processor.tokenizer.eos_token or ""
+            text = before + completion + end * (not completion.endswith(end))
+        else:
+            try:
+                text = self._render(talk.messages)
+                if talk.prompt is not None:
+                    before = self._render(talk.messages[: talk.prompt], add_generation_prompt=True)
+            except (TemplateError, TypeError, ValueError) as error:
+                raise ValueError(f"the chat template refuses it: {error}") from error
+            if self.image_token and text.count(self.image_token) != len(talk.pictures):
+                raise ValueError(
+                    f"the chat template writes {text.count(self.image_token)} image tokens for "
+                    f"{len(talk.pictures)} pictures: use a template that writes one for each."
+                )
+        start = len(before) if before is not None and text.startswith(before) else None
         if self.train_on == "everything":
-            return [(0, len(prompt.text))]
-        if prompt.start is not None:
-            return [(prompt.start, len(prompt.text))]
-        only_last = self.train_on == "last answer" or talk.prompt is not None
-        return answers(talk.messages, prompt.text, self._render, self._ends, only_last=only_last)
+            spans = [(0, len(text))]
+        elif start is not None:
+            spans = [(start, len(text))]
+        else:
+            last = self.train_on == "last answer" or talk.prompt is not None
+            spans = answers(talk.messages, text, self._render, self._ends, only_last=last)
+        if self._reads_at_once:
+            spans = self._one(spans, text, talk)
+        return Prompt(text, spans, start)
 
-    def _shorter(self, i: int, talk: Conversation, length: int, name: Any) -> Conversation:
+    def _one(self, spans: list[Span], text: str, talk: Conversation) -> list[Span]:
+        """The span of a row for PaliGemma, which has a prompt with a picture, and one answer."""
+        if not talk.pictures:
+            raise ValueError(
+                "PaliGemma's processor takes no text without a picture: give the row one, or drop "
+                "it."
+            )
+        if len(spans) > 1:
+            raise ValueError(
+                f"it has {len(spans)} answers, and PaliGemma reads all that stands before an "
+                "answer at once, so one row can teach one: set train_on='last answer', or make a "
+                "row of each."
+            )
+        ((start, end),) = spans
+        return [(max(start, text.rfind(self.image_token) + len(self.image_token)), end)]
+
+    def _encode(self, prompts: list[Prompt]) -> None:
+        """Gives each prompt its tokens; all in one call, which is faster than many."""
+        if self._reads_at_once:
+            return
+        new = [prompt for prompt in prompts if prompt.encoding is None]
+        texts = [prompt.text for prompt in new]
+        asked = [prompt.text[: prompt.start or 0] for prompt in new]
+        encodings = self._encodings([*texts, *asked])
+        for prompt, encoding, before in zip(new, encodings, encodings[len(new) :]):
+            if encoding.ids[: len(before.ids)] != before.ids:
+                prompt.set_apart(self.processor.tokenizer.pad_token)
+                (encoding,) = self._encodings([prompt.text])
+            prompt.encoding = encoding
+
+    def _encodings(self, texts: list[str]) -> list[Any]:
+        """The tokens of each text, as `tokenizers` gives them: with their characters."""
+        with tokenizing(self.processor):
+            return self.processor.tokenizer(texts, add_special_tokens=False).encodings
+
+    def _shorter(self, talk: Conversation, length: int) -> Conversation:
         """The conversation without its first turns, as many as it takes, by their text alone."""
         first = next((k for k, m in enumerate(talk.messages) if m["role"] == "user"), 0)
         turns = (len(talk.messages) - first) // 2
@@ -207,12 +249,10 @@ class AnswerCollator:
             turns = (talk.prompt - first + 1) // 2
         if self.too_long == "raise" or turns < 2:
             alone = "" if turns > 1 or talk.texts else ", and it has one turn only"
-            raise RowError(
-                i,
+            raise ValueError(
                 f"it has {length:,} tokens, image tokens included, and max_length is "
                 f"{self.max_length:,}{alone}: raise max_length, make the pictures smaller, or drop "
-                "the row.",
-                name,
+                "the row."
             )
         system, turns_left = talk.messages[:first], talk.messages[first:]
         before = self._tokens(self._render(talk.messages))
@@ -233,36 +273,52 @@ class AnswerCollator:
                 return Conversation(messages, talk.pictures, prompt)
 
     def _tokens(self, text: str) -> int:
-        return len(self._encode([text])[0].ids)
-
-    def _encode(self, texts: list[str]) -> list[Any]:
-        """The tokens of each text, as `tokenizers` gives them: with their characters."""
-        return self.processor.tokenizer(texts, add_special_tokens=False).encodings
+        return len(self._encodings([text])[0].ids)
 
     # --- tensors ---
 
     def _process(self, prompts: list[Prompt], talks: list[Conversation]) -> dict[str, Any]:
-        import torch
-        from transformers import BatchFeature
-
-        images = [talk.pictures for talk in talks]
+        texts, more = [prompt.text for prompt in prompts], {}
         bos = self.processor.tokenizer.bos_token
-        found = self.processor(
-            text=[prompt.text for prompt in prompts],
-            images=images if any(images) else None,
-            text_kwargs={
-                "padding": True,
-                "padding_side": "right",
-                # As apply_chat_template does: not a second one where the template writes it.
-                "add_special_tokens": not (bos and prompts[0].text.startswith(bos)),
-            },
-            images_kwargs={"return_tensors": "pt"},
-        )
+        # As apply_chat_template does: not a second one where the template writes it.
+        begun = [bool(bos) and text.startswith(bos) for text in texts]
+        if self._reads_at_once:
+            # What it learns is the suffix, of which each token sees those before it only; its
+            # processor puts an end token there, and the labels.
+            end = self.processor.tokenizer.eos_token
+            cuts = [prompt.spans[0] for prompt in prompts]
+            more["suffix"] = [t[i:j].rstrip().removesuffix(end) for t, (i, j) in zip(texts, cuts)]
+            texts = [text[:i] for text, (i, _) in zip(texts, cuts)]
+        images = [talk.pictures for talk in talks]
+        try:
+            with tokenizing(self.processor):
+                found = self.processor(
+                    text=texts,
+                    images=images if any(images) else None,
+                    text_kwargs={
+                        "padding": True,
+                        "padding_side": "right",
+                        "add_special_tokens": not all(begun),
+                    },
+                    images_kwargs={"return_tensors": "pt"},
+                    **more,
+                )
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            raise ValueError(
+                f"The {type(self.processor).__name__} cannot take these rows as the chat template "
+                f"writes them: {first_line(error)}"
+            ) from error
         # Most give tokens as lists, of which transformers makes tensors number by number.
         for name in ("input_ids", "attention_mask"):
             if not isinstance(found[name], torch.Tensor):
                 found[name] = torch.from_numpy(np.array(found[name]))
-        return dict(BatchFeature(dict(found), tensor_type="pt"))
+        batch = dict(BatchFeature(dict(found), tensor_type="pt"))
+        if any(begun) and not all(begun):
+            ids, bos = batch["input_ids"], self.processor.tokenizer.bos_token_id
+            second = torch.zeros_like(ids, dtype=torch.bool)
+            second[:, 0] = torch.tensor(begun) & (ids[:, :2] == bos).all(dim=1)
+            self._take_out(batch, second)
+        return batch
 
     def _too_long(self, batch: dict, prompts: list[Prompt]) -> dict[int, int]:
         """The lengths of rows that have more than `max_length` tokens."""
@@ -272,34 +328,42 @@ class AnswerCollator:
         found = {i: length - prompts[i].apart for i, length in enumerate(lengths)}
         return {i: length for i, length in found.items() if length > self.max_length}
 
-    def _label(
-        self, batch: dict, prompts: list[Prompt], talks: list[Conversation], names: list[Any]
-    ) -> None:
-        import torch
-
+    def _label(self, batch: dict, prompts: list[Prompt], rows: Sequence[dict]) -> None:
         ids = batch["input_ids"]
         batch["labels"] = labels = torch.full_like(ids, IGNORED)
         extra = torch.zeros_like(ids, dtype=torch.bool)
         lengths = batch["attention_mask"].sum(1).tolist()
-        for i, (prompt, talk, processed) in enumerate(zip(prompts, talks, ids.tolist())):
+        for i, (prompt, processed) in enumerate(zip(prompts, ids.tolist())):
             rendered = prompt.encoding.ids
-            try:
-                spans = [tokens(prompt.encoding, span) for span in self._spans(talk, prompt)]
+            with _of_row(i, rows[i]):
+                spans = [tokens(prompt.encoding, span) for span in prompt.spans]
                 found = pieces(rendered, processed[: lengths[i]], self._markers)
                 learnt = [place for span in spans for place in moved(span, found)]
                 if self.train_on != "everything":
                     check_whole(spans, learnt, rendered, self._markers)
-            except (TemplateError, ValueError) as error:
-                raise RowError(i, str(error), names[i]) from error
-            if not learnt:
-                raise RowError(i, "there is nothing to learn from it: drop it.", names[i])
+                if not learnt:
+                    raise ValueError("there is nothing to learn from it: drop it.")
             for start, end in learnt:
                 labels[i, start:end] = ids[i, start:end]
             if prompt.apart:
                 padding = tokens(prompt.encoding, (prompt.start - 1, prompt.start))
                 extra[i, moved(padding, found)[0][0]] = True
-        if extra.any():
-            _take_out(batch, extra)
+        self._take_out(batch, extra)
+
+    def _take_out(self, batch: dict[str, Any], extra: Any) -> None:
+        """Takes out one token in some rows; `extra` [rows, tokens] is true where it stands."""
+        if not extra.any():
+            return
+        batch["attention_mask"][extra] = 0
+        batch["input_ids"][extra] = self.processor.tokenizer.pad_token_id
+        if "labels" in batch:
+            batch["labels"][extra] = IGNORED
+        order = extra.int().argsort(dim=1, stable=True)  # it goes behind the padding
+        rows = torch.arange(len(extra))[:, None]
+        longest = batch["attention_mask"].sum(1).max()
+        for name, value in batch.items():
+            if value.shape[:2] == extra.shape:
+                batch[name] = value[rows, order][:, :longest]
 
     # --- checks ---
 
@@ -322,21 +386,6 @@ class AnswerCollator:
             raise ValueError(f"The chat template has no place for {missing}: {_REMEDY}")
 
 
-def _take_out(batch: dict[str, Any], extra: Any) -> None:
-    """Takes out one token in some rows; `extra` [rows, tokens] is true where it stands."""
-    import torch
-
-    shape = extra.shape
-    batch["attention_mask"][extra] = 0
-    batch["labels"][extra] = IGNORED
-    order = extra.int().argsort(dim=1, stable=True)  # it goes behind the padding
-    rows = torch.arange(shape[0])[:, None]
-    longest = batch["attention_mask"].sum(1).max()
-    for name, value in batch.items():
-        if value.shape[:2] == shape:
-            batch[name] = value[rows, order][:, :longest]
-
-
 def _markers(processor: Any, image_token: str | None) -> set[str]:
     """The tokens that stand for pictures, or around them."""
     return {image_token, getattr(processor, "boi_token", None)} - {None}
@@ -351,15 +400,15 @@ def end_tokens(processor: Any, image_token: str | None) -> set[str]:
 
 def _check(processor: Any) -> None:
     """Raises for a processor that cannot do it, as far as that can be said at once."""
-    from transformers import PreTrainedTokenizerBase
-
     kind = type(processor).__name__
     if isinstance(processor, PreTrainedTokenizerBase):
         raise TypeError(
             f"{kind} is a tokenizer, which knows nothing of pictures: pass the processor, "
             "AutoProcessor.from_pretrained(…), as processing_class too."
         )
-    if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
+    if not all(
+        hasattr(processor, n) for n in ("tokenizer", "image_processor", "apply_chat_template")
+    ):
         raise TypeError(
             f"A processor with a tokenizer and an image processor is needed, not {kind}: "
             "AutoProcessor.from_pretrained(…)."

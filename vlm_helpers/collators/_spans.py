@@ -139,12 +139,13 @@ def _find(within: list[int], piece: list[int], start: int, backwards: bool) -> i
 
 
 def tokens(encoding: Any, span: Span) -> range:
-    """The tokens that hold a character of `span`; `encoding` is one of `tokenizers`."""
-    held = (encoding.char_to_token(at) for at in range(*span))
-    first = next((token for token in held if token is not None), None)
-    held = (encoding.char_to_token(at) for at in range(span[1] - 1, span[0] - 1, -1))
-    last = next((token for token in held if token is not None), None)
-    return range(0) if first is None or last is None else range(first, last + 1)
+    """The tokens that hold a character of `span`; `encoding` is one of `tokenizers`.
+
+    One character may take several: an emoji in bytes takes four.
+    """
+    start, end = span
+    held = [i for i, (left, right) in enumerate(encoding.offsets) if left < end and right > start]
+    return range(held[0], held[-1] + 1) if held else range(0)
 
 
 def moved(span: range, pieces: list[Piece]) -> list[tuple[int, int]]:

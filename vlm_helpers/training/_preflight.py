@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vlm_helpers._words import count
-from vlm_helpers.collators import AnswerCollator, RowError
-from vlm_helpers.collators._collator import end_tokens
+from vlm_helpers.collators import AnswerCollator, RowError, end_tokens
 
 _SHOWN = 20  # kinds of faults that a message lists
 _NUMBERS = 5  # rows that it names of each
