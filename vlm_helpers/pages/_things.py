@@ -75,9 +75,9 @@ def _members() -> dict[str, list[str]]:
 
 # --- the picture ----------------------------------------------------------------------------------
 
-SHAPES = ((192, 192), (288, 192), (192, 288), (288, 288))
+SHAPES, SHAPE_WEIGHTS = ((192, 192), (288, 192), (192, 288), (288, 288)), (2, 2, 2, 3)
 SMALLEST, LARGEST = 32, 88  # the longer side of a thing, in pixels
-FULL = 0.4  # the share of the picture that things may take up
+FULL = 0.36  # the share of the picture that things may take up
 GAP = 2  # pixels between two things, at least
 
 
@@ -93,9 +93,9 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
             f"{did_you_mean(fields['theme'], (NOWHERE, *known.themes))}"
         )
     sides = [SMALLEST * (LARGEST / SMALLEST) ** draws.uniform(0, 1) for _ in names]
-    need = sum(side * side for side in sides)
-    roomy = [shape for shape in SHAPES if need <= FULL * shape[0] * shape[1]]
-    width, height = draws.pick(roomy or SHAPES[-1:])
+    width, height = draws.weighted(SHAPES, SHAPE_WEIGHTS)
+    smaller = min(1.0, (FULL * width * height / sum(side * side for side in sides)) ** 0.5)
+    sides = [max(SMALLEST, side * smaller) for side in sides]
     canvas = Canvas(width, height)
     theme = known.themes.get(fields["theme"])
     setting = theme.setting if theme else "plain"
