@@ -315,7 +315,8 @@ def _picture(where: str, part: dict[str, Any]) -> tuple[Any, int | None]:
         source = os.fspath(source)
     elif key == "base64":
         source = f"data:image/*;base64,{source}"
-    return source, part.get("index")
+    index = part.get("index")
+    return source, None if _missing(index) else index
 
 
 def _check_keys(where: str, given: Mapping, known: Sequence[str]) -> None:
@@ -373,12 +374,11 @@ def _unequal(places: list[tuple], empty: list[tuple], found: list, prompt: int |
             f"{count(len(found), 'picture')} came with {count(len(empty), 'place')} for them in "
             "the messages: add a part {'type': 'image'} where each of them belongs."
         )
-    where = place(empty[len(found)][0], prompt)
-    filled = f", while {count(len(places) - len(empty), 'other')} have theirs"
+    others = ", while other places have theirs" if len(empty) < len(places) else ""
     return (
-        f"There is a place for a picture in {where} but no picture left for it"
-        f"{filled if len(empty) < len(places) else ''}: add the picture to 'images' or to the part "
-        "itself, or take the part out."
+        f"There is a place for a picture in {place(empty[len(found)][0], prompt)} but no picture "
+        f"left for it{others}: add the picture to 'images' or to the part itself, or take the part "
+        "out."
     )
 
 
@@ -545,7 +545,7 @@ def texts_in(
     `render` gives the prompt of messages, and so that of the same ones with a private character on
     either side of each text. `only`: the number of the one message whose texts are wanted.
 
-    None where the template does more to a text than to strip it.
+    None where the template cuts, joins or hides texts, or does more between them than to strip.
     """
     for strip in (_not_at_all, _each, _at_the_ends):
         marked = render([_marked(m, i, strip) if only in (None, i) else m
