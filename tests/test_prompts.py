@@ -323,7 +323,7 @@ def test_what_a_family_cannot_take_is_said():
         prompts.render([user("a"), assistant("b")], "fuyu")
     with pytest.raises(ValueError, match="takes 1 picture a conversation"):
         prompts.render([user("a", 2)], "cogvlm-chat")
-    with pytest.raises(ValueError, match="did you mean '.*' or '.*'"):
+    with pytest.raises(ValueError, match="there are 'llava-1.5', '.*' and 'pocket-llava'"):
         prompts.render([user("a")], "xyz")
     with pytest.raises(ValueError, match="text in message 1 .* is of type int"):
         prompts.render([user(3)], "llava-1.5")
@@ -335,3 +335,21 @@ def test_every_family_says_where_it_was_read():
     for name in NAMES:
         assert prompts.get(name).source.startswith("https://"), name
         assert prompts.families()[name]
+
+
+def test_the_data_of_families_are_checked_when_they_are_read():
+    facts = {**vars(prompts.get("llava-1.5"))}
+    with pytest.raises(ValueError, match="conversation of llava-1.5 must be 'turns', .*not 'turn'"):
+        prompts.Family(**facts | {"conversation": "turn"})
+    with pytest.raises(ValueError, match="image token that texts may contain: <img>"):
+        prompts.Family(**facts | {"image": "<img>"})
+    with pytest.raises(TypeError, match="sytem"):
+        prompts.Family(**facts, sytem="")
+
+
+def test_sets_of_tokens_and_numbers_are_written_out():
+    assert {"<row_1_col_1>", "<row_6_col_6>", "</s>"} <= {
+        *prompts.get("idefics3").special, *prompts.get("llava-1.5").special
+    }  # fmt: skip
+    assert sum("extra_" in token for token in prompts.get("qwen-vl").special) == 205
+    assert not [t for name in NAMES for t in prompts.get(name).special if t[0] == "@" or ".." in t]

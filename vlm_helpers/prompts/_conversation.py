@@ -20,7 +20,7 @@ def checked(messages: Any, family: Family, images: Any = None) -> list[dict[str,
     for i, message in enumerate(filled):
         text = "".join(part["text"] for part in message["content"] if part["type"] == "text")
         written = [part.get("image", "") for part in message["content"]]
-        for found in (text, *(written if family.name.startswith("qwen-vl") else ())):
+        for found in (text, *(written if family.image == "<img>" else ())):
             if tokens := [token for token in family.special if token in found]:
                 raise ValueError(_reserved(place(i), max(tokens, key=len), family))
         if message["role"] == "system":  # some templates look at its first part only
