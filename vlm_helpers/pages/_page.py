@@ -16,6 +16,7 @@ from vlm_helpers._draws import Draws
 from vlm_helpers._questions import Question, conversation, to_messages
 from vlm_helpers._words import did_you_mean, number, whole_number
 from vlm_helpers.pages import (
+    _charts,
     _diagram,
     _form,
     _invoice,
@@ -38,6 +39,9 @@ _KINDS = {
         _form.KIND,
         _table.KIND,
         _letter.KIND,
+        _charts.BARS,
+        _charts.LINES,
+        _charts.PIE,
         _things.KIND,
         _screen.KIND,
         _diagram.KIND,
