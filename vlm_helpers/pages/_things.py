@@ -26,8 +26,7 @@ FROM_THEME = 0.75  # of the further things; the others may be anything
 FURTHER, FURTHER_WEIGHTS = (2, 3, 4, 5), (2, 2, 1, 1)
 SEVERAL = 0.35  # the share of pictures with several things of one kind
 MOST = 9  # things in a picture
-POPULAR = 40  # "popular": of the commonest absent things, so many are asked for
-ADVERSARIAL = 3  # "adversarial": and of those that most often stand with what is there
+ADVERSARIAL = 3  # so many of the absent things that fit best may be asked for
 
 
 def facts(draws: Draws, split: str) -> dict:
@@ -35,8 +34,8 @@ def facts(draws: Draws, split: str) -> dict:
     theme, known = NOWHERE, things()
     if kind == "theme":
         theme = draws.pick(tuple(known.themes))
-        core, others = known.themes[theme].core, known.themes[theme].others
-        found = [name for name in core if draws.chance(CORE)]
+        others = known.themes[theme].others
+        found = [name for name in known.themes[theme].core if draws.chance(CORE)]
         further = len(found) + draws.weighted(FURTHER, FURTHER_WEIGHTS)
         while len(found) < further:
             name = draws.pick(others if draws.chance(FROM_THEME) else known.names)
@@ -165,6 +164,12 @@ def _places(sides, high, width, height, horizon, draws) -> list[tuple[float, flo
 
 
 @cache
+def core() -> frozenset[str]:
+    """The core things of all themes: the commonest of all."""
+    return frozenset(name for theme in things().themes.values() for name in theme.core)
+
+
+@cache
 def _shares() -> np.ndarray:
     """How often each thing stands in a picture of each theme: [themes, things]."""
     known = things()
@@ -186,31 +191,26 @@ def likely(present) -> np.ndarray:
     return themes @ _shares() / themes.sum()
 
 
-@cache
-def likely_any(names: frozenset[str]) -> float:
-    """How likely one of them or more stand in a picture of some theme."""
-    columns = [things().names.index(name) for name in sorted(names)]
-    return round(float(1 - (1 - _shares()[:, columns]).prod(1).mean()), 9)
-
-
 def absent(present, setting: str, draws: Draws) -> str:
     """A thing that is not there, as POPE asks for it.
 
     Args:
         present: the names of what is there.
-        setting: "random": any other; "popular": one of the commonest others over all pictures;
-            "adversarial": one of those that most often stand with what is there.
+        setting: "random": any other; "popular": one of the commonest others over all pictures, the
+            core things of all themes; "adversarial": one of those that most often stand with what
+            is there.
     """
     known = things()
     others = [name for name in known.names if name not in present
               and not known.near.get(name, frozenset()) & set(present)]  # fmt: skip
     if setting == "random":
         return draws.pick(others)
-    scores = likely(() if setting == "popular" else present)
-    score = dict(zip(known.names, scores.round(9).tolist()))
+    if setting == "popular":
+        return draws.pick([name for name in others if name in core()])
+    score = dict(zip(known.names, likely(present).round(9).tolist()))
     # shuffled, so that equal ones take turns
     ranked = sorted(draws.shuffled(others), key=lambda name: -score[name])
-    return draws.pick(ranked[: POPULAR if setting == "popular" else ADVERSARIAL])
+    return draws.pick(ranked[:ADVERSARIAL])
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -312,8 +312,9 @@ def _exists(setting: str):
     def exists(page, draws):
         shown = _things(page)
         there = draws.chance(0.5)
-        if there:
-            asked = draws.pick(_names(page))
+        if there:  # in the popular setting common things too, or their names would give it away
+            common = [name for name in _names(page) if name in core() and setting == "popular"]
+            asked = draws.pick(common or _names(page))
         else:
             asked = absent(page.fields["things"], setting, draws)
         wordings = ("{Is} there {} in the picture?", "{Is} there {}?", "Do you see {}?")
@@ -469,24 +470,22 @@ def odd_one_out(page, draws):
 
 
 def knowledge(page, draws):
-    """Asks for what has a fact: which one, is there one, how many."""
+    """Asks for what has a fact: which one, how many, or whether one has it."""
     shown, names = _things(page), _names(page)
-    true = [(fact, [n for n in names if n in fact.yes]) for fact in things().facts.values()]
-    # of all that is here one knows whether it has the fact
-    settled = [(f, yes) for f, yes in true if all(n in f.yes or n in f.no for n in names)]
-    how = draws.weighted(("which", "any", "how many"), (5, 2, 2))
-    if how == "any":
-        some = [(fact, yes) for fact, yes in true if yes]
-        none = [(fact, yes) for fact, yes in settled if not yes]
-        if not some or not none:
+    known = things().facts.values()
+    how = draws.weighted(("which", "one", "how many"), (5, 2, 2))
+    if how == "one":  # of facts that some have here and some have not, so none gives itself away
+        both = [fact for fact in known if fact.yes & set(names) and fact.no & set(names)]
+        if not both:
             return None
-        there = draws.chance(0.5)
-        # what is rare is not asked for in vain more often than it is found
-        weights = [1.0] * len(some) if there else [likely_any(fact.yes) for fact, _ in none]
-        fact, yes = draws.weighted(some if there else none, weights)
-        wordings = ("Is there anything here that {}?", "Do you see anything that {}?")
-        found = [e for e in shown if e.text in yes]
-        return draws.pick(wordings).format(fact.one), "yes" if there else "no", found, ("yes", "no")
+        fact, there = draws.pick(both), draws.chance(0.5)
+        thing = draws.pick([e for e in shown if e.text in (fact.yes if there else fact.no)])
+        wordings = ("Is this right: the thing at {} {}?", "Is it true that the thing at {} {}?")
+        text = draws.pick(wordings).format(box_tokens(thing.box), fact.one)
+        return text, "yes" if there else "no", [thing], ("yes", "no")
+    # of all that is here one has to know whether it has the fact
+    settled = [(fact, [n for n in names if n in fact.yes]) for fact in known
+               if fact.yes | fact.no >= set(names)]  # fmt: skip
     if how == "how many":
         fitting = [(fact, yes) for fact, yes in settled
                    if yes and all(map(_countable, yes))]  # fmt: skip
