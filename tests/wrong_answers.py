@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy
 import torch
+import torch.nn.functional as F
 
 import vlm_helpers as vh
 from vlm_helpers.exercises import grounding, prompt_templates
@@ -135,6 +136,11 @@ def calls_generate(model, inputs, max_new_tokens):
     return model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
 
 
+def never_ends(model, inputs, max_new_tokens):
+    while True:
+        model(**inputs)
+
+
 def breaks(model, inputs, max_new_tokens):
     scores = model(**inputs).logits
     return scores[0, 99_999]
@@ -190,6 +196,45 @@ def splice_without_flatten(embeds, features, ids, image_id):
     joined = embeds.clone()
     joined[ids == image_id] = features.to(embeds.dtype)
     return joined
+
+
+def splice_without_clone_of_masks(embeds, features, ids, image_id):
+    joined = embeds.clone()
+    joined[ids == image_id] = features.flatten(0, 1).to(embeds.dtype)
+    joined[:, 0] = 0
+    return joined
+
+
+def splice_at_the_first_place_in_float32(embeds, features, ids, image_id):
+    return splice_at_the_first_place(embeds.float(), features, ids, image_id)
+
+
+def splice_without_dtype(embeds, features, ids, image_id):
+    joined = embeds.clone()
+    joined[ids == image_id] = features.flatten(0, 1)
+    return joined
+
+
+def splice_row_by_row(embeds, features, ids, image_id):
+    rows = []
+    for words, picture, numbers in zip(embeds, features.to(embeds.dtype), ids):
+        start = numbers.tolist().index(image_id)
+        rows.append(torch.cat([words[:start], picture, words[start + len(picture) :]]))
+    return torch.stack(rows)
+
+
+def splice_with_where(embeds, features, ids, image_id):
+    there = ids == image_id
+    which = (there.cumsum(1) - 1).clamp(0)
+    spread = torch.stack([picture[index] for picture, index in zip(features, which)])
+    return torch.where(there[..., None], spread.to(embeds.dtype), embeds)
+
+
+def patches_by_slices(pixels, size):
+    height, width = pixels.shape[2:]
+    corners = [(y, x) for y in range(0, height, size) for x in range(0, width, size)]
+    cut = [pixels[:, :, y : y + size, x : x + size].flatten(1) for y, x in corners]
+    return torch.stack(cut, dim=1)
 
 
 def _parsed(change, runs=grounding.parse):
@@ -273,13 +318,44 @@ def _collate(labels, **options):
             text=[processor.apply_chat_template(row["messages"]) for row in rows],
             images=[row["images"] for row in rows],
             padding=True,
-            return_tensors="pt",
-            **options,
+            **{"return_tensors": "pt", **options},
         )
-        batch["labels"] = torch.stack([labels(processor, batch, r, i) for i, r in enumerate(rows)])
+        found = [labels(processor, _tensors(batch), r, i) for i, r in enumerate(rows)]
+        batch["labels"] = torch.stack(found)
         return batch
 
     return collate
+
+
+def _tensors(batch):
+    """Tokens and mask, of a batch of lists too, which are padded to one length."""
+    return {key: torch.as_tensor(batch[key]) for key in ("input_ids", "attention_mask")}
+
+
+def _lists(change):
+    """A right collator whose labels are changed into something else."""
+
+    def collate(processor, rows):
+        batch = _collate(_from())(processor, rows)
+        return {**batch, "labels": change(batch["labels"])}
+
+    return collate
+
+
+def pictures_exchanged(processor, rows):
+    batch = _collate(_from())(processor, rows)
+    batch["pixel_values"] = batch["pixel_values"].flip(0)
+    return batch
+
+
+def after_the_padding(processor, rows):
+    batch = _collate(_nothing, padding_side="left")(processor, rows)
+    for i, row in enumerate(rows):
+        prompt = processor.apply_chat_template(row["messages"][:-1], add_generation_prompt=True)
+        start = (batch["attention_mask"][i] == 0).sum()
+        start += len(processor(text=prompt, images=row["images"])["input_ids"][0])
+        batch["labels"][i, start:] = batch["input_ids"][i, start:]
+    return dict(batch)
 
 
 def _from(offset=0, generation=True, end=None, shift=0):
@@ -360,6 +436,29 @@ RIGHT_TEMPLATE = prompt_templates.template()
 
 # Right answers in the styles that people write, for the same checks.
 RIGHT_ANSWERS = {
+    "architecture.patchify": [
+        _patches(0, 2, 4, 1, 3, 5),
+        lambda pixels, size: _patches(0, 2, 4, 1, 3, 5)(pixels, size).numpy(),
+        lambda pixels, size: _patches(0, 2, 4, 1, 3, 5)(pixels.double(), size),
+        patches_by_slices,
+    ],
+    "architecture.splice": [
+        lambda embeds, features, ids, image_id: embeds.masked_scatter(
+            (ids == image_id)[..., None], features.to(embeds.dtype)
+        ),
+        splice_row_by_row,
+        splice_with_where,
+    ],
+    "training.what_learns": [
+        lambda name, stage: bool(re.search("projector", name)) or stage == 2 and "vis" not in name,
+        lambda name, stage: int("vision" not in name and (stage == 2 or "projector" in name)),
+        lambda name, stage: numpy.bool_("vision" not in name) & (stage == 2 or "proje" in name),
+    ],
+    "fine_tuning.collate": [
+        _collate(_from()),
+        after_the_padding,
+        _lists(lambda labels: labels.clone()),
+    ],
     "grounding.parse": [
         lambda text: tuple(map(list, grounding.parse(text))),
         lambda text: [numpy.float32(box) for box in grounding.parse(text)],
@@ -498,6 +597,25 @@ WRONG_ANSWERS = {
             ),
             "take height for width",
         ),
+        (_patches(0, 2, 4, 5, 3, 1), "column by column, with the channels last"),
+        (_patches(0, 4, 2, 1, 5, 3), "height and width twice"),
+        (lambda pixels, size: F.unfold(pixels, size, stride=size).mT, "calls `unfold`"),
+        (lambda pixels, size: torch.nn.Unfold(size, stride=size)(pixels).mT, "calls `unfold`"),
+        (lambda pixels, size: pixels.unfold(2, size, size).unfold(3, size, size), "calls `unf"),
+        (lambda pixels, size: _patches(0, 2, 4, 1, 3, 5)(pixels, size)[:, :5], "return [2, 6, 48]"),
+        (
+            lambda pixels, size: (
+                pixels.reshape(2, 3, 2, 4, 3, 4).permute(0, 2, 4, 1, 3, 5).view(2, 6, 48)
+            ),
+            "`view` cannot",
+        ),
+        (lambda pixels, size: pixels.permute(0, 2, 4, 1, 3, 5), "names every axis once"),
+        (
+            lambda pixels, size: torch.cat(
+                [torch.zeros(2, 1, 48), _patches(0, 2, 4, 1, 3, 5)(pixels, size)], dim=1
+            ),
+            "the class token is not a patch",
+        ),
     ],
     "architecture.splice": [
         (lambda embeds, features, ids, image_id: embeds.clone(), "Nothing has changed"),
@@ -511,6 +629,23 @@ WRONG_ANSWERS = {
         (_spliced(what=lambda f: f.transpose(0, 1).flatten(0, 1)), "mixed between the pictures"),
         (_spliced(what=lambda f: f.flip(1).flatten(0, 1)), "Place 2 of sequence 0"),
         (lambda embeds, features, ids, image_id: features, "as long as the ids"),
+        (splice_without_clone_of_masks, "embeddings of words have changed too"),
+        (_spliced(what=lambda f: f[:1].expand_as(f).flatten(0, 1)), "gets the first picture"),
+        (_spliced(where=lambda ids, image: (ids == image).roll(1, 1)), "Place 2 of sequence 0"),
+        (
+            lambda embeds, features, ids, image_id: list(
+                _spliced()(embeds, features, ids, image_id)
+            ),
+            "`torch.stack`",
+        ),
+        (splice_at_the_first_place_in_float32, "In the second the picture stands elsewhere"),
+        (splice_without_dtype, "`features.to(embeds.dtype)`"),
+        (
+            lambda embeds, features, ids, image_id: embeds.masked_scatter(
+                ids == image_id, features
+            ),
+            "wants it as [batch, tokens, 1]",
+        ),
     ],
     "welcome.floor": [
         (lambda truths: max(truths, key=truths.count), "the commonest answer itself"),
@@ -576,6 +711,12 @@ WRONG_ANSWERS = {
         (whole_output, "the model's output"),
         (one_id, "returns one id"),
         (calls_generate, "calls `model.generate`"),
+        (never_ends, "goes on: what ends it?"),
+        (
+            lambda model, inputs, max_new_tokens: model.forward(**inputs).logits[:, -1].softmax(-1),
+            "logits or probabilities",
+        ),
+        (_loop(lambda logits: logits[0, -1].topk(2).indices[1]), "Your new id 0"),
         (breaks, "raised IndexError: index 99999"),
         (breaks, "`return scores[0, 99_999]`"),
     ],
@@ -595,7 +736,12 @@ WRONG_ANSWERS = {
             "though `language_model` is not in its name",
         ),
         (lambda name, stage: re.search("projector", name) or False, "Wrap it in `bool(…)`"),
+        (lambda name, stage: re.search("projector", name), "Wrap it in `bool(…)`"),
+        (lambda name, stage: True if "projector" in name else None, "your function gives nothing"),
+        (lambda name, stage: stage == "2" and "vision" not in name, "the projector is all"),
+        (lambda name, stage: stage == 2, "the projector is all that does"),
         (lambda name, stage: [name], "Return True or False"),
+        (lambda name, stage: "yes" if "projector" in name else "no", "it is 'no'"),
     ],
     "fine_tuning.collate": [
         (_collate(_everything), "All tokens are learnt"),
@@ -608,6 +754,14 @@ WRONG_ANSWERS = {
         (_collate(_from(shift=-1)), "shifts them itself"),
         (_collate(_from(offset=2)), "right is"),
         (_collate(_nothing), "nothing is learnt"),
+        (_collate(_from(), padding_side="left"), "padded row 0 on the left"),
+        (_lists(lambda labels: labels.tolist()), "'labels' is of type list"),
+        (_lists(lambda labels: labels.numpy()), "'labels' is of type ndarray"),
+        (_lists(lambda labels: [row[row != -100] for row in labels]), "pad each row to"),
+        (_lists(lambda labels: labels.float()), "make them torch.long"),
+        (_collate(_from(), return_tensors=None), "`return_tensors='pt'` makes one"),
+        (pictures_exchanged, "in the order of the rows"),
+        (_collate(_from(offset=-1)), "More than the answer is learnt"),
         (no_labels, "no 'labels'"),
         (labels_alone, "Return the batch"),
         (labels_of_answers, "each token has a label"),

@@ -1,8 +1,27 @@
 """Exercises of notebook 01, architecture."""
 
+from typing import Any
+
+import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from vlm_helpers.exercises._engine import Exercise, Wrong, call
+
+
+def _tensor(got: Any, shape: str) -> torch.Tensor:
+    """What an answer returned, if it is one array of numbers, numpy's too."""
+    if isinstance(got, np.ndarray) and np.issubdtype(got.dtype, np.number):
+        return torch.as_tensor(got)
+    if not isinstance(got, torch.Tensor):
+        raise Wrong(f"Return one tensor {shape}; this is {type(got).__name__}.")
+    return got
+
+
+def _equal(got: torch.Tensor, want: torch.Tensor) -> bool:
+    """The same numbers, in whatever precision."""
+    return got.shape == want.shape and bool((got.to(want.dtype) == want).all())
+
 
 # --- architecture.patchify ------------------------------------------------------------------------
 
@@ -20,9 +39,17 @@ def _pictures() -> tuple[torch.Tensor, int]:
     return torch.arange(2 * 3 * 8 * 12, dtype=torch.float32).reshape(2, 3, 8, 12), 4
 
 
+class _NoUnfold(TorchFunctionMode):
+    """Refuses torch's own function for it, by whichever name it is called."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func.__name__ in ("unfold", "unfold_copy", "im2col"):
+            raise Wrong("Your function calls `unfold`: cut with `reshape` and `permute` alone.")
+        return func(*args, **(kwargs or {}))
+
+
 def _by(*order, flip=False):
-    """Wrong ways to cut: `order` permutes [batch, channels, rows, size, columns,
-    size]."""
+    """Wrong ways to cut: `order` permutes [batch, channels, rows, size, columns, size]."""
 
     def cut(pixels, size):
         batch, channels, height, width = pixels.shape
@@ -53,6 +80,16 @@ _MISTAKES = (
         "weights want all of the first channel, then the next: channels before the two sides.",
     ),
     (
+        _by(0, 2, 4, 5, 3, 1),
+        "Within a patch your numbers go column by column, with the channels last: channels come "
+        "first, then height, then width.",
+    ),
+    (
+        _by(0, 4, 2, 1, 5, 3),
+        "You exchange height and width twice: rows before columns, and within a patch height "
+        "before width.",
+    ),
+    (
         _by(0, 2, 4, 1, 5, 3),
         "Each of your patches is turned on its side: within it, height comes before width.",
     ),
@@ -68,17 +105,17 @@ def examine_patchify(answer, materials) -> None:
     pixels, size = materials
     want = patchify(pixels, size)
     given = pixels.clone()
-    got = call(answer, given, size, because=_BECAUSE_PATCHIFY)
+    with _NoUnfold():
+        got = call(answer, given, size, because=_BECAUSE_PATCHIFY)
     if not torch.equal(given, pixels):
         raise Wrong("Your function changes the pixels that it was given: make new ones.")
-    if not isinstance(got, torch.Tensor):
-        raise Wrong(f"Return one tensor [batch, patches, numbers]; this is {type(got).__name__}.")
+    got = _tensor(got, "[batch, patches, numbers]")
     if got.shape != want.shape:
         raise Wrong(_shape_in_words(list(got.shape), list(want.shape), list(pixels.shape), size))
-    if torch.equal(got, want):
+    if _equal(got, want):
         return
     for imitate, diagnosis in _MISTAKES:
-        if torch.equal(got, imitate(pixels, size)):
+        if _equal(got, imitate(pixels, size)):
             raise Wrong(diagnosis)
     batch, patch = (got != want).any(dim=-1).nonzero()[0].tolist()
     raise Wrong(
@@ -125,25 +162,32 @@ def splice(embeds, features, ids, image_id):
 
 
 def _sequences() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Two sequences with their picture at different places, in two precisions."""
+    """Two sequences with their picture at different places."""
     ids = torch.tensor([[1, 7, 4, 4, 4, 9, 2], [1, 4, 4, 4, 8, 7, 9]])
-    embeds = torch.arange(2 * 7 * 2, dtype=torch.bfloat16).reshape(2, 7, 2)
+    embeds = torch.arange(2 * 7 * 2, dtype=torch.float32).reshape(2, 7, 2)
     features = torch.arange(100, 112, dtype=torch.float32).reshape(2, 3, 2)
     return embeds, features, ids
 
 
 def examine_splice(answer, materials) -> None:
-    """Compare with the right splice; say what stands in the wrong place."""
+    """In one precision first, so that a second one hides no other mistake; then in two."""
     embeds, features, ids = materials
+    _splice_of(answer, embeds, features, ids)
+    _splice_of(answer, embeds.bfloat16(), features, ids)
+
+
+def _splice_of(answer, embeds: torch.Tensor, features: torch.Tensor, ids: torch.Tensor) -> None:
+    """Compare with the right splice; say what stands in the wrong place."""
     want = splice(embeds, features, ids, IMAGE_ID)
-    given = [tensor.clone() for tensor in materials]
+    given = [tensor.clone() for tensor in (embeds, features, ids)]
     got = call(answer, *given, IMAGE_ID, because=_BECAUSE_SPLICE)
-    if not isinstance(got, torch.Tensor):
-        raise Wrong(f"Return one tensor [batch, tokens, width]; this is {type(got).__name__}.")
     if not torch.equal(given[0], embeds):
         raise Wrong(
             "Your function writes into `embeds`, which the caller still owns: `clone` it first."
         )
+    if isinstance(got, list | tuple) and all(isinstance(row, torch.Tensor) for row in got):
+        raise Wrong("You return the sequences one by one: `torch.stack` makes one tensor of them.")
+    got = _tensor(got, "[batch, tokens, width]")
     if got.shape != want.shape:
         longer = got.ndim == 3 and got.shape[1] > want.shape[1]
         raise Wrong(
@@ -177,6 +221,8 @@ def examine_splice(answer, materials) -> None:
             "The first sequence is right. In the second the picture stands elsewhere: find its "
             "places in each sequence, with `ids == image_id`."
         )
+    if torch.equal(got[there], features[:1].expand_as(features).flatten(0, 1).to(got.dtype)):
+        raise Wrong("Every sequence gets the first picture: each has its own, `features[row]`.")
     if torch.equal(got[there], features.flip(0).flatten(0, 1).to(got.dtype)):
         raise Wrong("The pictures are exchanged: the first belongs to the first sequence.")
     swapped = features.transpose(0, 1).reshape(-1, features.shape[-1]).to(got.dtype)
@@ -196,7 +242,8 @@ def examine_splice(answer, materials) -> None:
 _BECAUSE_SPLICE = {
     r"shape mismatch|expand": "There is one vector for each image token, over the whole batch: "
     "`features.flatten(0, 1)` is [batch * patches, width].",
-    r"dtype": "Embeddings and features differ in precision: `features.to(embeds.dtype)`.",
+    r"dtype|ScalarType": "Embeddings and features differ in precision: "
+    "`features.to(embeds.dtype)`.",
     r"must match the (size|existing)": "A mask [batch, tokens] chooses whole vectors of [batch, "
     "tokens, width]; `masked_scatter` wants it as [batch, tokens, 1].",
 }

@@ -40,6 +40,16 @@ def _pairs(batch, i) -> list[tuple[int, int]]:
     return list(zip(batch["input_ids"][i][kept].tolist(), batch["labels"][i][kept].tolist()))
 
 
+def _places(batch, i) -> list[int]:
+    """Where the labels of row i stand, counted from its first token that is no padding."""
+    labels = torch.tensor([label for _, label in _pairs(batch, i)])
+    return labels.ne(-100).nonzero().flatten().tolist()
+
+
+def _same_pictures(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(one.float(), other.float(), atol=1e-2)
+
+
 def examine_collate(answer, materials) -> None:
     processor, rows = materials
     image, end = processor.image_token_id, processor.tokenizer.eos_token_id
@@ -50,17 +60,41 @@ def examine_collate(answer, materials) -> None:
     for key in ("input_ids", "attention_mask", "pixel_values", "labels"):
         if key not in got:
             raise Wrong(f"Your batch has no {key!r}; the processor makes all but the labels.")
+        if not isinstance(got[key], torch.Tensor):
+            how = "`return_tensors='pt'` makes one."
+            if key == "labels":
+                how = "pad each row to the longest with -100, and `torch.tensor(…)` makes one."
+            kind = type(got[key]).__name__
+            raise Wrong(f"{key!r} is of type {kind}, and the model takes tensors: {how}")
     if got["labels"].shape != got["input_ids"].shape:
         raise Wrong(
             f"Your labels are {list(got['labels'].shape)} and the tokens are "
             f"{list(got['input_ids'].shape)}: each token has a label, -100 where none is learnt."
         )
+    if got["labels"].dtype != torch.long:
+        raise Wrong(
+            f"Your labels are {got['labels'].dtype}; they are ids, so make them torch.long, as "
+            "`input_ids` are."
+        )
     if len(got["labels"]) != len(rows):
         raise Wrong(f"For {len(rows)} rows your batch has {len(got['labels'])}.")
+    for i in range(len(rows)):
+        gap = int(got["attention_mask"][i].argmax())
+        learnt = got["labels"][i].ne(-100).nonzero().flatten().tolist()
+        if gap and learnt and learnt == _places(want, i):
+            raise Wrong(
+                f"The processor padded row {i} on the left, with {gap} tokens, and you count from "
+                "its left end: pass `padding_side='right'`, or begin after the padding."
+            )
     if got["labels"][~got["attention_mask"].bool()].ne(-100).any():
         raise Wrong(
             "Padding is learnt: its labels must be -100. Where `attention_mask` is 0 there is "
             "padding."
+        )
+    if not _same_pictures(got["pixel_values"], want["pixel_values"]):
+        raise Wrong(
+            "The pictures are not those of the rows, in the order of the rows: "
+            "`images=[row['images'] for row in rows]`."
         )
     for i in range(len(rows)):
         pairs, right = _pairs(got, i), _pairs(want, i)

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -120,7 +121,8 @@ def _varies(answer, model, case: Case) -> bool:
 
 def _run(answer, model, case: Case) -> list[int]:
     model.eval()
-    result = call(answer, model, _fresh(case.inputs), case.max_new_tokens, because=_BECAUSE)
+    with _stopped(model, 20 * case.max_new_tokens):
+        result = call(answer, model, _fresh(case.inputs), case.max_new_tokens, because=_BECAUSE)
     return _as_ids(result, model.config.get_text_config().vocab_size)
 
 
@@ -131,6 +133,22 @@ def _fresh(inputs: Mapping) -> dict:
 
 def _no_generate(*args, **kwargs):
     raise Wrong("Your function calls `model.generate`: that is what it is meant to rebuild.")
+
+
+@contextlib.contextmanager
+def _stopped(model, most: int) -> Iterator[None]:
+    """Stop a loop that never ends, after `most` steps."""
+    steps = itertools.count(1)
+
+    def count(module, args):
+        if next(steps) > most:
+            raise Wrong(f"Your loop has run the model {most} times and goes on: what ends it?")
+
+    hook = model.register_forward_pre_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @contextlib.contextmanager

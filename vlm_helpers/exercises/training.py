@@ -1,6 +1,6 @@
 """Exercises of notebook 07, training a VLM."""
 
-from vlm_helpers.exercises._engine import Exercise, Wrong, call, pocket
+from vlm_helpers.exercises._engine import Exercise, Wrong, call_each, pocket
 
 # --- training.what_learns -------------------------------------------------------------------------
 
@@ -48,18 +48,14 @@ _TOO_FEW = {
 
 
 def examine_what_learns(answer, names) -> None:
-    for stage in (1, 2):
-        got = {name: call(answer, name, stage) for name in names}
-        strange = [value for value in got.values() if value not in (True, False)]
-        if strange:
-            raise Wrong(
-                f"Return True or False; for one of the names it is {strange[0]!r}. Is it the "
-                "result of `re.search`? Wrap it in `bool(…)`."
-            )
-        for name, learns in got.items():
-            if learns != what_learns(name, stage):
-                words = (_TOO_MANY if learns else _TOO_FEW)[stage, _part(name)]
-                raise Wrong(words.format(name=f"`{name}`"))
+    cases = [(name, stage) for stage in (1, 2) for name in names]
+    search = "Is it what `re.search` gives, a match or None? Wrap it in `bool(…)`."
+    for (name, stage), learns in zip(cases, call_each(answer, cases, f"return False. {search}")):
+        if learns not in (True, False):
+            raise Wrong(f"Return True or False; for `{name}` it is {learns!r}. {search}")
+        if learns != what_learns(name, stage):
+            words = (_TOO_MANY if learns else _TOO_FEW)[stage, _part(name)]
+            raise Wrong(words.format(name=f"`{name}`"))
 
 
 EXERCISES = (
