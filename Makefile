@@ -119,6 +119,7 @@ wheels: $(READY)
 lint: $(READY)
 	@echo "Checking the Python code with ruff, and the notebooks as they are stored."
 	@$(PY) -m ruff check .
+	@$(PY) -m tools.clocks
 	@$(PY) -m tools.notebooks lint
 
 notebooks: $(READY)

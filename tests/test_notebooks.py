@@ -209,6 +209,7 @@ BROKEN = [
     ("late pip", _source(3, "%pip install nothing"), "cell 3 uses what is no Python"),
     ("help", _source(3, "draw?"), "cell 3 uses what is no Python"),
     ("no python", _source(3, "draw("), "cell 3 is no Python"),
+    ("asserts time", _source(3, "import time\nassert time.time() < 9"), "cell 3 asserts how long"),
     ("no figure text", _source(4, "So?"), "cell 3 shows a picture, and no '*Figure:*"),
     ("short figure text", _source(4, "*Figure:* a dot."), "cell 3 shows a picture"),
     ("no cell after", _drop(4), "cell 3 shows a picture"),
@@ -378,9 +379,10 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
 def nbval(folder, **environment):
     """Run nbval on `folder` as `make test` does, under a copy of our rules."""
-    for name in ("conftest.py", "tools/__init__.py", "tools/notebooks.py", "tests/sanitize.cfg"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "tools", folder / "tools")
+    shutil.copy(ROOT / "conftest.py", folder)
+    (folder / "tests").mkdir()
+    shutil.copy(SANITIZE, folder / "tests")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval"]
     command += ["--nbval-sanitize-with", "tests/sanitize.cfg", "--color=no", "."]
     return subprocess.run(

@@ -60,14 +60,8 @@ class _Code:
         return bool(CLOCKS.fullmatch(whole))
 
     def clocks(self) -> Iterator[int]:
-        """The lines that read a clock, or hold code as a string that does."""
-        for node in ast.walk(self.tree):
-            if self.is_clock(node) or (
-                isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and re.search(rf"\b(?:{CLOCKS.pattern})\(", node.value)
-            ):
-                yield node.lineno
+        """The lines that read a clock."""
+        return (node.lineno for node in ast.walk(self.tree) if self.is_clock(node))
 
     def follow(self) -> None:
         """Find `names` and `keys`, from one to the next until there are no more."""

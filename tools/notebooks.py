@@ -44,6 +44,8 @@ import numpy as np
 from nbformat import NotebookNode
 from PIL import Image
 
+from tools import clocks
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 
@@ -315,15 +317,34 @@ def says_what_it_skips(notebook, path):
                 yield f"cell {i} is tagged {tags}, but not stored as one line 'Skipped: …'"
 
 
+def _python(cell: NotebookNode) -> str:
+    """A code cell as Python: what IPython makes of `!`, `%` and `?` are calls."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return TransformerManager().transform_cell(cell.source)
+
+
+@rule
+def asserts_no_duration(notebook, path):
+    """On a busy machine everything takes longer, by any factor: see `tools/clocks.py`."""
+    code, lines = "", []  # of all cells, since one may assert what another has measured
+    for i, cell in _code(notebook):
+        code += _python(cell)
+        lines += [i] * (code.count("\n") - len(lines))
+    try:
+        for line in clocks.asserted(code):
+            yield f"cell {lines[line - 1]} asserts how long something takes: show it, or count work"
+    except SyntaxError:
+        pass  # the next rule says so
+
+
 @rule
 def runs_python_only(notebook, path):
     """A failing `!command` or `%magic` fails no cell. Only `%pip` is let by, in the first one."""
-    from IPython.core.inputtransformer2 import TransformerManager
-
     is_first = True
     for i, cell in _code(notebook):
         try:
-            tree = ast.parse(TransformerManager().transform_cell(cell.source))
+            tree = ast.parse(_python(cell))
         except SyntaxError as error:
             yield f"cell {i} is no Python: {error.msg}"
             continue
