@@ -9,6 +9,7 @@ import os
 import socket
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 from nbval.plugin import IPyNbCell
 
@@ -20,6 +21,12 @@ from tools.notebooks import HARDWARE_TAGS
 for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# No test fails because it took long: on a busy machine everything does.
+hypothesis.settings.register_profile(
+    "course", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("course")
 
 
 @functools.cache

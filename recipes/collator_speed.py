@@ -36,7 +36,7 @@ def rows() -> list[dict]:
     return found
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, float]:
+def measure() -> dict[str, float]:
     """Rows a second, by what prepares them."""
     import torch
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
@@ -59,7 +59,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(rounds + 1):
+    for turn in range(ROUNDS + 1):
         for name, run in ways.items():
             began = time.perf_counter()
             run()

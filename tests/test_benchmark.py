@@ -1,15 +1,20 @@
 """`python -m recipes.benchmark`: that it measures what it says. No test depends on speed."""
 
+import functools
 import re
+import subprocess
 import sys
 import threading
+import time
+from contextlib import nullcontext
 
 import nbformat
+import psutil
 import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
 
-from recipes import benchmark
+from recipes import benchmark, collator_speed
 
 
 def notebook(path, source):
@@ -17,21 +22,38 @@ def notebook(path, source):
     return path
 
 
-def test_memory_of_a_notebook_is_that_of_its_kernel_and_children(tmp_path):
-    """300 MB, held for a moment by the kernel or by a process that it starts, are in the peak."""
-    hold = "import time; x = b'x' * 300_000_000; time.sleep(0.3)"
-    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}])"
-    _, idle = benchmark.measure_notebook(notebook(tmp_path / "idle.ipynb", "pass"))
-    for source in (hold, child):
-        seconds, peak = benchmark.measure_notebook(notebook(tmp_path / "x.ipynb", source))
-        assert seconds > 0.3
-        assert 280e6 < peak - idle < 450e6
+HOLD = """
+x = b"x" * 300_000_000
+print("held", flush=True)
+input()
+"""
+CHILD = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {HOLD!r}])
+"""
+
+
+@pytest.mark.parametrize("source", [HOLD, CHILD], ids=["itself", "its child"])
+def test_memory_at_the_peak_is_that_of_a_process_and_its_children(source):
+    process = subprocess.Popen(
+        [sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        memory = benchmark.PeakMemory(process.pid)
+        assert process.stdout.readline() == "held\n"
+        for _ in range(6000):  # until it has looked again, or a minute long
+            if memory.peak > 300e6:
+                break
+            time.sleep(0.01)
+        process.communicate("let go")
+    assert 300e6 < memory.stop() < 450e6
 
 
 def test_measuring_leaves_the_notebook_as_it_is(tmp_path):
     path = notebook(tmp_path / "x.ipynb", "print(1)")
     before = path.read_bytes()
-    benchmark.measure_notebook(path)
+    _, peak = benchmark.measure_notebook(path)
+    assert peak > 20e6  # a kernel's
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["x.ipynb"]
 
@@ -42,19 +64,36 @@ def test_a_notebook_that_fails_is_no_measurement(tmp_path):
     assert not any(isinstance(thread, benchmark.PeakMemory) for thread in threading.enumerate())
 
 
-def test_report_of_the_model_is_printed_and_written(tmp_path, capsys):
+def test_another_program_computes_while_a_core_is_busy():
+    with benchmark.busy_core() as program:
+        for _ in range(6000):
+            if psutil.Process(program.pid).cpu_times().user > 0.1:
+                break
+            time.sleep(0.01)
+        assert psutil.Process(program.pid).cpu_times().user > 0.1
+    assert program.returncode
+
+
+def test_report_of_the_model_is_printed_and_written(tmp_path, capsys, monkeypatch):
+    """With one picture, and one measurement in both columns: what is tested is no speed."""
+    starts = dict.fromkeys(benchmark.STARTS, "print('started')")
+    small = {"PICTURES": 1, "ROUNDS": 1, "STARTS": starts, "busy_core": nullcontext}
+    for name, value in small.items():
+        monkeypatch.setattr(benchmark, name, value)
+    monkeypatch.setattr(benchmark, "measure_model", functools.cache(benchmark.measure_model))
+    monkeypatch.setattr(collator_speed, "ROUNDS", 1)
     out = tmp_path / "benchmark.md"
     benchmark.main(["--skip-notebooks", "--out", str(out)])
     text = capsys.readouterr().out
     assert text.strip() == out.read_text(encoding="utf-8").strip()
-    rows = dict(re.findall(r"^\| (.+) \| ([\d.,]+ (?:ms|s|MB)) \|$", text, flags=re.M))
-    assert len(rows) == 10
+    figure = r"[\d.,]+ (?:ms|s|MB)"
+    rows = dict(re.findall(rf"^\| (.+) \| {figure} \| ({figure}) \|$", text, flags=re.M))
+    assert len(rows) == 12
     assert float(rows["memory at the peak"].split()[0].replace(",", "")) > 100
     assert f"Python {sys.version.split()[0]}" in text
     assert "notebook |" not in text
     ratios = dict(re.findall(r"^\| (.+) \| \d+ \| (\d\.\d\d) \|$", text, flags=re.M))
-    assert ratios.pop("AnswerCollator") == "1.00"
-    assert all(0.3 < float(ratio) < 3 for ratio in ratios.values()) and len(ratios) == 2
+    assert ratios["AnswerCollator"] == "1.00" and len(ratios) == 3
 
 
 def test_a_folder_that_does_not_exist_is_said_before_anything_is_measured(tmp_path):

@@ -48,7 +48,7 @@ def some_boxes(name, **sizes):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_written_boxes_are_read_again_up_to_the_grid(name, data):
     shapes = data.draw(some_boxes(name, max_size=12))
@@ -61,7 +61,7 @@ def test_written_boxes_are_read_again_up_to_the_grid(name, data):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shapes=st.lists(any_box(wild_label | st.none()), min_size=1, max_size=4))
 def test_a_label_is_carried_or_refused_but_never_changed(name, shapes):
     want = [(box.label or "").strip() or None for box in shapes]
@@ -135,7 +135,7 @@ def test_many_boxes_with_one_label(name, word):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_what_was_read_is_written_alike_for_ever(name, data):
     shapes = data.draw(some_boxes(name, max_size=3))
@@ -217,7 +217,7 @@ def test_kosmos_2_reads_as_transformers_does():
         assert got == [(name, pytest.approx(corners)) for name, corners in want]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(box=any_box())
 def test_kosmos_2_writes_as_transformers_does(box):
     from transformers.models.kosmos2.processing_kosmos2 import coordinate_to_patch_index
@@ -891,7 +891,7 @@ nested = st.recursive(
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.filterwarnings("error")
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     text=st.text()
     | st.text("<>/|[](){}\",:;'0123456789 locbxrefpatch_indx_segpoly", max_size=300)
@@ -915,7 +915,7 @@ row = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("written", [json.dumps, repr])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rows=st.lists(row, max_size=4))
 def test_objects_are_read_as_json_and_python_read_them(written, rows):
     found = parse(f"Here's: {written(rows)}", "qwen3-vl").boxes

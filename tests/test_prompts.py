@@ -127,7 +127,7 @@ WORDS = st.text("abc XYZ.?\n:é猫", min_size=1, max_size=20).map(str.strip).fil
 
 
 @pytest.mark.parametrize("name", ORACLES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(turns=st.lists(WORDS, min_size=1, max_size=6), system=st.none() | WORDS, seen=st.booleans())
 def test_any_conversation_reads_as_the_published_code_writes_it(name, turns, system, seen):
     oracle, marker = ORACLES[name]

@@ -163,7 +163,7 @@ with vh.training.LiveCurve(5, panels=("loss", "accuracy"), every=0) as curve:
         curve.add(step, loss=1 / step, accuracy={"a": step / 5})
 """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    NotebookClient(notebook, kernel_name="python3", timeout=None).execute()
     (output,) = notebook.cells[0].outputs
     assert output.output_type == "display_data"
     assert output.data["text/plain"] == "Learning curves, 5 of 5 steps: loss, accuracy"

@@ -71,7 +71,6 @@ def test_trained_pushed_and_loaded_again(tmp_path):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
