@@ -274,7 +274,7 @@ def test_boxes_points_and_outlines_stand_where_they_say():
         boxes.Point(0.3, 0.4),
         boxes.Polygon(((0.1, 0.1), (0.9, 0.1), (0.5, 0.8))),
     ]
-    assert figures.boxes(PICTURES[0], shapes, "three") is None
+    assert figures.boxes(PICTURES[0], shapes, "three") is plt.gcf()
     (ax,) = drawn()
     assert ax.get_xlabel() == "three"
     rectangle = next(p for p in ax.patches if isinstance(p, Rectangle))
@@ -300,6 +300,52 @@ def test_chips_stay_inside_and_off_the_objects_and_each_other():
         assert frame.y0 <= chip.y0 and chip.y1 <= frame.y1
         assert not any(chip.overlaps(other) for other in rectangles)
         assert not any(chip.overlaps(labels[other]) for other in labels if other != name)
+
+
+def test_fourteen_boxes_on_a_photo_can_be_read():
+    names = ["person", "car", "dog", "traffic light", "person on a bench"]
+    places = [(0.05 + 0.24 * (i % 4), 0.05 + 0.24 * (i // 4)) for i in range(14)]
+    found = [
+        boxes.Box(x, y, x + 0.1 + 0.01 * i, y + 0.22, names[i % 5])
+        for i, (x, y) in enumerate(places)
+    ]
+    figure = figures.boxes(Image.new("RGB", (1024, 768)), found)
+    (ax,) = drawn()
+    assert figure.get_figwidth() == 8 and {text.get_fontsize() for text in ax.texts} == {9}
+    around = [text.get_window_extent() for text in ax.texts]
+    assert len(around) == 14
+    for i, chip in enumerate(around):
+        assert not any(chip.overlaps(other) for other in around[:i])
+    colors = {}
+    for text in ax.texts:
+        colors.setdefault(text.get_text(), set()).add(text.get_bbox_patch().get_facecolor())
+    assert [len(of_one) for of_one in colors.values()] == [1] * 5  # a label has one colour,
+    assert len(set.union(*colors.values())) == 5  # and it is its own
+
+
+def test_a_label_has_one_colour_in_all_pictures_unless_colours_are_given():
+    lists = [[boxes.Box(0, 0, 0.5, 0.5, name) for name in names] for names in ("ab", "bc", "")]
+
+    def edges():
+        return [[p.get_edgecolor() for p in ax.patches[1::2]] for ax in drawn()]
+
+    figures.boxes(PICTURES, lists)
+    first, second, _ = edges()
+    assert first[1] == second[0] and len({*first, *second}) == 3
+    plt.close("all")
+    figures.boxes(PICTURES, lists, colors=["#ff0000", "#00ff00"])
+    assert [edge[:3] for edge in edges()[1]] == [(1, 0, 0), (0, 1, 0)]
+
+
+def test_the_returned_figure_is_shown_once(capsys):
+    from IPython.core.formatters import DisplayFormatter
+
+    figure = figures.boxes(PICTURES[0], [])
+    formatted = DisplayFormatter().format
+    assert formatted(figure) == ({}, {}) and not capsys.readouterr().out  # pyplot will show it
+    plt.close(figure)
+    for _ in range(2):  # and later on it shows itself
+        assert formatted(figure) == ({}, {}) and "Figure" in capsys.readouterr().out
 
 
 def test_several_pictures_have_a_list_each():

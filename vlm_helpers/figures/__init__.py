@@ -11,8 +11,8 @@
     vh.figures.matrix(table)                             shares in a table, as a map of colours
     vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
 
-Each draws a new pyplot figure and returns nothing: Jupyter shows it once, below what the cell
-prints; elsewhere `plt.show()` does. Until then `plt.gcf()` is that figure, to change or to save.
+Each draws a new pyplot figure: Jupyter shows it once, below what the cell prints; elsewhere
+`plt.show()` does. Until then `plt.gcf()` is that figure, to change or to save; `boxes` returns it.
 Nothing is changed in matplotlib's settings.
 """
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vlm_helpers._words import count
 from vlm_helpers.boxes import Box, Parsed, Point, Polygon
 from vlm_helpers.figures._style import (
     BLUE,
+    DPI,
     GREEN,
     GREY,
+    INK,
     ORANGE,
     PURPLE,
+    SKY,
     VERMILION,
     WIDTH,
     columns_of,
     drawing,
-    number_of,
+    once,
     wrap,
 )
 from vlm_helpers.pictures import to_rgb
 
-_COLORS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE)
-_CHIP = 7.5  # points
-_CHARACTER = 0.6 * _CHIP / 72  # inches, about
-_HEIGHT = 0.165  # inches
+_COLORS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY)
+_LIGHT = (ORANGE, SKY)  # white letters are hard to read on these
+_SMALL, _LARGE = 7.5, 9.0  # points of a label, in figures up to 3.4 inches wide and over
+_NARROW = 3.4  # inches
 
 Shape = Box | Point | Polygon
 
@@ -36,19 +40,20 @@ def boxes(
     columns: int | None = None,
     *,
     colors: Sequence[str] | None = None,
-) -> None:
+) -> Any:
     """Boxes, points and outlines on a picture, or on each of several side by side.
 
-    `images`: a picture or a list of them; a picture is anything that `pictures.to_rgb` opens.
-    `shapes`: of `vh.boxes`, in fractions of the picture, or what `vh.boxes.parse` gave; for several
-    pictures a list of that for each. Their labels go on chips beside them, inside the picture and
-    off the objects where there is room; one that is longer than the picture is wide is cut short.
-    `titles`: a text under each picture. `columns`: pictures in a row, by default up to 3. `colors`:
-    of the first shape of each picture, the second, …; by default a palette that every common colour
-    vision tells apart.
+    `images`: a picture or a list of them; a picture is anything that `vh.pictures.to_rgb` opens. A
+    large one is drawn large. `shapes`: of `vh.boxes`, in fractions of the picture, or what
+    `vh.boxes.parse` gave; for several pictures a list of that for each. Their labels go on chips
+    beside them, inside the picture and off other chips and objects where there is room; one that is
+    longer than the picture is wide is cut short. `titles`: a text under each picture. `columns`:
+    pictures in a row, by default up to 3. `colors`: of the first shape of each picture, the second,
+    …; by default one for each label, or where there is none for each shape, from a palette that
+    every common colour vision tells apart.
 
-    Raises `ValueError` where there is no picture, or the numbers of pictures, lists and titles
-    differ.
+    Returns the figure, which Jupyter shows once. Raises `ValueError` where there is no picture, or
+    the numbers of pictures, lists and titles differ.
     """
     several = isinstance(images, list | tuple)
     pictures = [to_rgb(image) for image in (images if several else [images])]
@@ -59,17 +64,19 @@ def boxes(
     for what, given in (("list", lists), ("title", texts)):
         if len(given) != len(pictures) and (given or what == "list"):
             raise ValueError(
-                f"{number_of(len(pictures), 'picture')} came with {number_of(len(given), what)}: "
-                "one each."
+                f"{count(len(pictures), 'picture')} came with {count(len(given), what)}: one each."
             )
     columns = columns_of(columns, len(pictures), 3)
-    across = min(WIDTH, 3.4 * columns) / columns
+    tallest = max(picture.height / picture.width for picture in pictures)
+    wanted = max(picture.width for picture in pictures) / DPI
+    across = max(_NARROW, min(wanted, WIDTH / max(tallest, 1)))
+    across = min(WIDTH, across * columns) / columns
     rows = -(-len(pictures) // columns)
     wrapped = [wrap(text, across) for text in texts]
-    tallest = max(picture.height / picture.width for picture in pictures)
     below = max((text.count("\n") + 2 for text in wrapped), default=0.4) * 0.18
     size = (across * columns, rows * (tallest * (across - 0.1) + below))
-    with drawing(rows, columns, size) as (_, grid):
+    by_label: dict[str | None, str] = {}
+    with drawing(rows, columns, size) as (figure, grid):
         for ax in grid[len(pictures) :]:
             ax.set_axis_off()
         for i, (ax, picture) in enumerate(zip(grid, pictures)):
@@ -78,22 +85,28 @@ def boxes(
             ax.spines[:].set(visible=True, color=GREY)
             if wrapped:
                 ax.set_xlabel(wrapped[i])
+            chosen = [_color(j, s, colors, by_label) for j, s in enumerate(lists[i])]
             inches = across - 0.1
-            _draw(ax, lists[i], colors or _COLORS, inches, inches * picture.height / picture.width)
+            _draw(ax, lists[i], chosen, inches, inches * picture.height / picture.width)
+    return once(figure)
 
 
 def _listed(shapes: Parsed | Sequence[Shape]) -> list[Shape]:
     return list(shapes.shapes if isinstance(shapes, Parsed) else shapes)
 
 
+def _color(i: int, shape: Shape, colors: Sequence[str] | None, by_label: dict) -> str:
+    if colors or not shape.label:
+        return (colors or _COLORS)[i % len(colors or _COLORS)]
+    return by_label.setdefault(shape.label, _COLORS[len(by_label) % len(_COLORS)])
+
+
 def _draw(ax: Any, shapes: list[Shape], colors: Sequence[str], wide: float, high: float) -> None:
     from matplotlib.patches import Polygon as Outline
     from matplotlib.patches import Rectangle
 
-    around = [_around(shape) for shape in shapes]
-    taken = list(around)
-    for i, shape in enumerate(shapes):
-        color = colors[i % len(colors)]
+    points = _SMALL if wide <= _NARROW else _LARGE
+    for shape, color in zip(shapes, colors):
         if isinstance(shape, Box):
             place, size = (shape.x0, shape.y0), (shape.x1 - shape.x0, shape.y1 - shape.y0)
             ax.add_patch(Rectangle(place, *size, fill=False, edgecolor="white", linewidth=3.5))
@@ -104,21 +117,35 @@ def _draw(ax: Any, shapes: list[Shape], colors: Sequence[str], wide: float, high
         else:
             ax.add_patch(Outline(shape.points, facecolor=color + "40", edgecolor="white", lw=3.5))
             ax.add_patch(Outline(shape.points, fill=False, edgecolor=color, linewidth=2))
-        if shape.label:
-            text = _shortened(shape.label, int((wide - 0.2) / _CHARACTER))
-            width = (len(text) * _CHARACTER + 0.1) / wide
-            spot = _spot(around[i], width, _HEIGHT / high, taken)
-            taken.append(spot)
-            ax.text(
-                (spot[0] + spot[2]) / 2, (spot[1] + spot[3]) / 2, text, color="white",
-                fontsize=_CHIP, ha="center", va="center", weight="bold", parse_math=False,
-                bbox={"boxstyle": "square,pad=0.25", "facecolor": color, "edgecolor": "white",
-                      "linewidth": 0.6},
-            )  # fmt: skip
+    labelled = [i for i, shape in enumerate(shapes) if shape.label]
+    texts = [_shortened(shapes[i].label, points, wide - 0.2) for i in labelled]
+    sizes = [((_width(text, points) + 0.08) / wide, (points + 4.4) / 72 / high) for text in texts]
+    spots = _spots([_around(shape) for shape in shapes], labelled, sizes)
+    for i, text, (x0, y0, x1, y1) in zip(labelled, texts, spots):
+        ax.text(
+            (x0 + x1) / 2, (y0 + y1) / 2, text, color=INK if colors[i] in _LIGHT else "white",
+            fontsize=points, ha="center", va="center", weight="bold", parse_math=False,
+            bbox={"boxstyle": "square,pad=0.25", "facecolor": colors[i], "edgecolor": "white",
+                  "linewidth": 0.6},
+        )  # fmt: skip
 
 
-def _shortened(label: str, most: int) -> str:
-    return label if len(label) <= most else label[: max(most - 1, 1)].rstrip() + "…"
+def _width(text: str, points: float) -> float:
+    """The inches that a bold text takes; letters that the font may lack count as wide ones."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    plain = "".join(letter if letter.isascii() else "m" for letter in text) or " "
+    path = TextPath((0, 0), plain, size=points, prop=FontProperties(weight="bold"))
+    return path.get_extents().width / 72 if plain.strip() else 0.0
+
+
+def _shortened(label: str, points: float, inches: float) -> str:
+    text = label.replace("\n", " ")
+    if _width(text, points) <= inches:
+        return text
+    most = max(int(len(text) * inches / _width(text, points)) - 1, 1)
+    return text[:most].rstrip() + "…"
 
 
 def _around(shape: Shape) -> tuple[float, float, float, float]:
@@ -127,26 +154,36 @@ def _around(shape: Shape) -> tuple[float, float, float, float]:
     return (shape if isinstance(shape, Box) else shape.box).corners
 
 
-def _spot(around: tuple, width: float, height: float, taken: list) -> tuple:
-    """Where a chip covers least: above, below, right or left of its shape, inside the picture."""
-    x0, y0, x1, y1 = around
-    gap = height * 0.25
-    corners = [
-        (x0, y0 - height - gap), (x1 - width, y0 - height - gap), (x0, y1 + gap),
-        (x1 - width, y1 + gap), (x1 + gap, y0), (x0 - width - gap, y0), (x1 + gap, y1 - height),
-        (x0 - width - gap, y1 - height), (x0, y0),
-    ]  # fmt: skip
+def _spots(around: list[tuple], labelled: list[int], sizes: list[tuple]) -> list[tuple]:
+    """Where chips cover least, other chips least of all: each in turn, and then once more."""
+    spots: list[tuple] = [(2, 2, 2, 2)] * len(labelled)  # outside of the picture for now
+    for _ in range(2):
+        for n, (i, (width, height)) in enumerate(zip(labelled, sizes)):
+            others = spots[:n] + spots[n + 1 :]
 
-    def cost(place: tuple) -> float:
-        covered = sum(_shared(place, other) for other in taken)
-        return covered / (width * height)
+            def cost(spot: tuple, others: list = others) -> float:
+                return sum(_shared(spot, box) for box in around) + 20 * sum(
+                    _shared(spot, chip) for chip in others
+                )
 
+            spots[n] = min(_places(around[i], width, height), key=cost)
+    return spots
+
+
+def _places(around: tuple, width: float, height: float) -> list[tuple]:
+    """Where a chip can be, the best first: above or below its shape, beside it, inside, farther."""
+    (x0, y0, x1, y1), gap = around, height * 0.2
+    lefts, tops = (x0, x1 - width, (x0 + x1 - width) / 2), (y0, y1 - height)
+    corners = [(x, y) for y in (y0 - height - gap, y1 + gap) for x in lefts]
+    corners += [(x, y) for x in (x1 + gap, x0 - width - gap) for y in tops]
+    corners += [(x, y) for y in tops for x in lefts]
+    corners += [(x, y) for y in (y0 - 2 * (height + gap), y1 + height + 2 * gap) for x in lefts]
     spots = []
     for x, y in corners:
         x = min(max(x, 0.005), max(1 - width - 0.005, 0.0))
         y = min(max(y, 0.005), 1 - height - 0.005)
         spots.append((x, y, x + width, y + height))
-    return min(spots, key=cost)
+    return spots
 
 
 def _shared(one: tuple, other: tuple) -> float:

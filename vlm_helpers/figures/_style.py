@@ -53,6 +53,26 @@ def drawing(
         yield figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
+def once(figure: Any) -> Any:
+    """The figure, for Jupyter to show once: below the cell that drew it, or where it stands alone.
+
+    What a cell returns is shown, and so is every figure that pyplot has open; a figure that is both
+    says nothing for itself as long as pyplot has it.
+    """
+    from matplotlib import pyplot as plt
+
+    def show(**_: Any) -> None:
+        from IPython.display import display
+
+        if not plt.fignum_exists(figure.number):
+            del figure._ipython_display_
+            display(figure)
+            figure._ipython_display_ = show
+
+    figure._ipython_display_ = show
+    return figure
+
+
 def columns_of(wanted: int | None, number: int, most: int) -> int:
     if wanted is not None and wanted < 1:
         raise ValueError(f"columns must be 1 or more, not {wanted}.")
