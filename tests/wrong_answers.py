@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 import vlm_helpers as vh
 from vlm_helpers.exercises import grounding, prompt_templates
+from vlm_helpers.exercises.inference import cache_gib as _cache
 
 
 def _loop(
@@ -675,6 +676,31 @@ WRONG_ANSWERS = {
         ("Which color do the biggest stars have?", "write `star`, without the s"),
         ("Is the large star red?", "gives the answer away"),
         ("Color? Not of the star: of large Paris, xyzzy.", "The model answers"),
+    ],
+    "inference.cache_gib": [
+        (lambda config, tokens, size: _cache(config, tokens, size) / 2, "a key and a value"),
+        (lambda config, tokens, size: _cache(config, tokens, size) * 2**30, "These are bytes"),
+        (lambda config, tokens, size: _cache(config, tokens, size) * 2**30 / 1e9, "divides by 1e9"),
+        (
+            lambda config, tokens, size: (
+                _cache(config, tokens, size)
+                * (config.num_attention_heads / config.num_key_value_heads)
+            ),
+            "counts the attention heads",
+        ),
+        (
+            lambda config, tokens, size: (
+                _cache(config, tokens, size)
+                * (
+                    config.hidden_size
+                    / config.num_attention_heads
+                    / getattr(config, "head_dim", 128)
+                )
+            ),
+            "gives its own in `head_dim`",
+        ),
+        (lambda config, tokens, size: _cache(config, 1, size), "for one token"),
+        (lambda config, tokens, size: "much", "Return one number"),
     ],
     "inference.greedy_loop": [
         ([1, 2, 3], "the function itself, not what it returns"),

@@ -3,9 +3,11 @@
 import contextlib
 import copy
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 
 import torch
 
@@ -372,6 +374,73 @@ _IMITATIONS = (
 )
 
 
+# --- inference.cache_gib --------------------------------------------------------------------------
+
+
+def cache_gib(text_config, tokens, bytes_each):
+    heads = text_config.num_key_value_heads  # not all attention heads have keys of their own
+    size = getattr(text_config, "head_dim", None)
+    if size is None:
+        size = text_config.hidden_size // text_config.num_attention_heads
+    per_token = 2 * text_config.num_hidden_layers * heads * size * bytes_each
+    return tokens * per_token / 2**30
+
+
+def _decoders() -> list[tuple[str, object, int, int]]:
+    """(name, configuration, tokens, bytes of a number)."""
+    shapes = {
+        "Vicuna 7B": (32, 32, 32, 4096, None),
+        "Mistral 7B": (32, 32, 8, 4096, 128),
+        "Gemma 3 4B": (34, 8, 4, 2560, 256),  # heads that are wider than hidden size / heads
+    }
+    names = (
+        "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "hidden_size",
+        "head_dim",
+    )  # fmt: skip
+    cases = []
+    for name, values in shapes.items():
+        given = {n: v for n, v in zip(names, values) if v is not None}
+        cases += [(name, SimpleNamespace(**given), *asked) for asked in ((2359, 2), (700, 4))]
+    return cases
+
+
+def examine_cache(answer, cases) -> None:
+    for name, config, tokens, bytes_each in cases:
+        right = cache_gib(config, tokens, bytes_each)
+        found = call(answer, config, tokens, bytes_each)
+        try:
+            value = float(found)
+        except (TypeError, ValueError):
+            raise Wrong(
+                f"Return one number, in GiB; this is of type {type(found).__name__}."
+            ) from None
+        if math.isclose(value, right, rel_tol=1e-3):
+            continue
+        all_heads = config.num_attention_heads / config.num_key_value_heads
+        wide = getattr(config, "head_dim", 0) * config.num_attention_heads / config.hidden_size
+        faults = {
+            "For each token a key and a value are kept: it is half of what is needed.": 0.5,
+            "These are bytes: divide by 2**30 for GiB.": 2**30,
+            "This divides by 1e9, which gives GB; a GiB is 2**30 bytes.": 2**30 / 1e9,
+            "These are MiB: divide by 2**30 for GiB.": 2**10,
+            "It counts the attention heads; keys and values come from `num_key_value_heads`, which "
+            "may be fewer.": all_heads,
+            "It takes hidden size by heads for the size of a head, and this model gives its own in "
+            "`head_dim`.": 1 / wide if wide else 1,
+            "Every layer keeps keys and values of its own: multiply by `num_hidden_layers`.": 1
+            / config.num_hidden_layers,
+            "This is for one token: multiply by `tokens`.": 1 / tokens,
+            "It counts numbers, not bytes: multiply by `bytes_each`.": 1 / bytes_each,
+        }
+        for why, factor in faults.items():
+            if factor != 1 and math.isclose(value, right * factor, rel_tol=1e-3):
+                raise Wrong(f"For {name}: {why}")
+        raise Wrong(
+            f"For {name}, {tokens} tokens at {bytes_each} bytes, it is {right:.3f} GiB, and your "
+            f"function gives {value:.4g}."
+        )
+
+
 EXERCISES = (
     Exercise(
         name="inference.greedy_loop",
@@ -394,5 +463,23 @@ EXERCISES = (
         solved=greedy,
         materials=_pocket_bench,
         examine=examine_greedy,
+    ),
+    Exercise(
+        name="inference.cache_gib",
+        title="What a cache holds",
+        difficulty=2,
+        minutes=8,
+        takeaway=(
+            "Over a GiB for one large picture in a Vicuna of 7 B, a quarter of that where eight "
+            "key-value heads are shared: that is why newer decoders share them."
+        ),
+        hints=(
+            "One key and one value for each token, in every layer and for every key-value head.",
+            "The size of a head is `head_dim` where the configuration has it, else "
+            "`hidden_size // num_attention_heads`.",
+        ),
+        solved=cache_gib,
+        materials=_decoders,
+        examine=examine_cache,
     ),
 )
