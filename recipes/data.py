@@ -10,23 +10,41 @@ import argparse
 import hashlib
 import io
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from vlm_helpers import scenes
+from vlm_helpers import pages, scenes
 
 DATA = Path(__file__).parent.parent / "data"
-FOLDER = "pocket-instruct"
-ROWS = {"train": 320, "test": 80}  # split: rows, from scene seed 0 on
 JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
 
 
-def row(seed: int, split: str) -> dict:
-    """One conversation of one to four turns, in the schema of llava-instruct-mix-vsft.
+def scene(seed: int, split: str) -> dict:
+    """A conversation of one to four turns about the scene of that seed."""
+    return scenes.sample(seed, split).messages(turns=1 + seed % 4, seed=seed)
+
+
+def page(seed: int, split: str) -> dict:
+    """The same about a page. Kinds take turns, and so does the number of turns of each kind."""
+    n = len(pages.KINDS)
+    made = pages.sample(seed, split, kind=pages.KINDS[seed % n])
+    return made.messages(turns=1 + seed // n % 4, seed=seed)
+
+
+# folder: (seed and split to a conversation, rows of each split, from seed 0 on)
+SETS: dict[str, tuple[Callable, dict[str, int]]] = {
+    "pocket-instruct": (scene, {"train": 320, "test": 80}),
+    "pocket-pages": (page, {"train": 264, "test": 88}),
+}
+
+
+def row(make: Callable, seed: int, split: str) -> dict:
+    """One conversation in the schema of llava-instruct-mix-vsft.
 
     `messages`: role and content, a list of parts of type "image" (with `index`, the number of the
-    picture) or "text" (with `text`); `images`: encoded pictures, 384 × 384.
+    picture) or "text" (with `text`); `images`: encoded pictures.
     """
-    made = scenes.sample(seed, split).messages(turns=1 + seed % 4, seed=seed)
+    made = make(seed, split)
     messages = []
     for message in made["messages"]:
         parts = [
@@ -55,14 +73,16 @@ def features():
     )
 
 
-def build(folder: Path) -> list[Path]:
-    """Writes one Parquet file a split into `folder`, each whole or not at all."""
+def build(name: str, data: Path) -> list[Path]:
+    """Writes one Parquet file a split into `data`/`name`, each whole or not at all."""
     from datasets import Dataset
 
+    make, splits = SETS[name]
+    folder = data / name
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for split, n in ROWS.items():
-        rows = [row(seed, split) for seed in range(n)]
+    for split, n in splits.items():
+        rows = [row(make, seed, split) for seed in range(n)]
         target = folder / f"{split}.parquet"
         part = target.with_suffix(".part")
         Dataset.from_list(rows, features=features()).to_parquet(part)
@@ -80,12 +100,12 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     args = parser.parse_args()
     if not args.check:
-        for path in build(DATA / FOLDER):
+        for path in (path for name in SETS for path in build(name, DATA)):
             print(f"{path.relative_to(DATA.parent)}: {path.stat().st_size / 1e6:.1f} MB")
         return
     with tempfile.TemporaryDirectory() as scratch:
-        for path in build(Path(scratch)):
-            stored = DATA / FOLDER / path.name
+        for path in (path for name in SETS for path in build(name, Path(scratch))):
+            stored = DATA / path.relative_to(scratch)
             if not stored.exists() or digest(stored) != digest(path):
                 raise SystemExit(
                     f"{stored} is not what this command builds; run it without --check."

@@ -26,8 +26,27 @@ def facts(page) -> str:
     return repr((page.size, page.fields, rounded, asked))
 
 
-def digest(texts) -> str:
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+DOCUMENTS = ("receipt", "invoice", "form", "table", "letter")
+CHARTS = ("bars", "lines", "pie")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "splits", "digest"),
+    [
+        (DOCUMENTS, pages.SPLITS, "?"),
+        (CHARTS, ("train", "validation", "test"), "?"),
+    ],
+)
+def test_a_seed_gives_the_same_page_for_ever(kinds, splits, digest):
+    """The digests are what the first release drew: data sets and models stand on it. The charts
+    of unseen styles are not among them: where things stand there is matplotlib's affair."""
+    text = "\n".join(
+        facts(pages.sample(seed, split, kind=kind))
+        for kind in kinds
+        for split in splits
+        for seed in range(8)
+    )
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
 
 
 def test_hash_seed_and_process_do_not_matter():

@@ -304,24 +304,3 @@ def test_a_scene_can_be_ordered():
 def test_bad_input_gets_one_sentence(call, error, words):
     with pytest.raises(error, match=words):
         call()
-
-
-def test_the_stored_sets_are_what_the_command_builds(tmp_path):
-    from recipes import data as recipe
-
-    for path in recipe.build(tmp_path):
-        assert recipe.digest(path) == recipe.digest(recipe.DATA / recipe.FOLDER / path.name)
-
-
-def test_the_stored_set_has_the_schema_of_llava_instruct_mix_vsft():
-    from datasets import Image, List, Value, load_dataset
-
-    from recipes import data as recipe
-
-    file = str(recipe.DATA / recipe.FOLDER / "test.parquet")
-    rows = load_dataset("parquet", data_files=file, split="train")
-    assert rows.features["images"] == List(Image())
-    message = rows.features["messages"].feature
-    assert message["role"] == Value("string")
-    assert set(message["content"].feature) == {"index", "text", "type"}
-    assert rows[0]["images"][0].size == (scenes.PICTURE_SIZE,) * 2

@@ -224,44 +224,45 @@ def _clear(column: list[float], value: float) -> bool:
 
 
 def _two(page, draws, apart: float):
-    """Two values of one series, or of one label: (how they are called, values, elements)."""
+    """Two values of one series, or of one label: (" of" the series or "", " for" the label or "",
+    names, values, elements)."""
     labels, series = page.fields["labels"], page.fields["series"]
     if len(series) > 1 and draws.chance(0.4):
         i = draws.below(len(labels))
         a, b = _lexicon.several(draws, range(len(series)), 2)
-        where, names = f" for {labels[i]}", (series[a]["name"], series[b]["name"])
+        of, at, names = "", f" for {labels[i]}", (series[a]["name"], series[b]["name"])
         paths = (f"series.{a}.values.{i}", f"series.{b}.values.{i}")
     else:
         s = draws.below(len(series))
         a, b = _lexicon.several(draws, range(len(labels)), 2)
-        where, names = _of(page, s), (labels[a], labels[b])
+        of, at, names = _of(page, s), "", (labels[a], labels[b])
         paths = (f"series.{s}.values.{a}", f"series.{s}.values.{b}")
     values = [float(_reading.value(page.fields, path)) for path in paths]
     if abs(values[0] - values[1]) < apart * max(map(float, _values(page))):
         return None
-    return where, names, values, [page.find(path) for path in paths]
+    return of, at, names, values, [page.find(path) for path in paths]
 
 
 def difference(page, draws):
     two = _two(page, draws, 0.08)
     if not two:
         return None
-    where, (a, b), (x, y), objects = two
-    wordings = ("What is the difference between {a} and {b}{w}?",
-                "By how much do {a} and {b} differ{w}?")  # fmt: skip
-    return draws.pick(wordings).format(a=a, b=b, w=where), written(abs(x - y)), objects
+    of, at, (a, b), (x, y), objects = two
+    wordings = ("What is the difference{of} between {a} and {b}{at}?",
+                "By how much does the value{of} differ between {a} and {b}{at}?")  # fmt: skip
+    text = draws.pick(wordings).format(of=of, a=a, b=b, at=at)
+    return text, written(abs(x - y)), objects
 
 
 def compare(page, draws):
     two = _two(page, draws, 0.04)
     if not two:
         return None
-    where, (a, b), (x, y), objects = two
-    word, more = draws.pick((("larger", True), ("smaller", False), ("above", True)))
-    if word == "above":
-        text = f"Is {a} above {b}{where}?"
-    else:
-        text = f"Is the value for {a} {word} than for {b}{where.replace(' for ', ' in ')}?"
+    of, at, (a, b), (x, y), objects = two
+    word, more = draws.pick((("larger", True), ("smaller", False)))
+    text = f"Is the value{of} {word} for {a} than for {b}{at.replace(' for ', ' in ')}?"
+    if not of and draws.chance(0.4):
+        more, text = True, f"Is {a} above {b}{at}?"
     return text, "yes" if (x > y) == more else "no", objects, ("yes", "no")
 
 

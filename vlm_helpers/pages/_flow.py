@@ -64,10 +64,8 @@ def places(row: Row, font: str, size: float, width: float, crisp: bool) -> list:
     return found
 
 
-def fits(rows, font: str, size: float, width: float, room: float, crisp: bool) -> bool:
-    """Whether all rows fit into `width` × `room` pixels, without any cells that touch."""
-    if height(rows, size) > room:
-        return False
+def narrow(rows, font: str, size: float, width: float, crisp: bool) -> bool:
+    """Whether all rows fit into `width` pixels, without any cells that touch."""
     for row in rows:
         end = 0.0
         for cell, (x0, x1, _) in zip(row.cells, places(row, font, size, width, crisp)):
@@ -97,12 +95,10 @@ def fit(
         tried = size
         while tried >= SMALLEST:
             here = rows(width - 2 * edge, tried) if callable(rows) else rows
-            for number, page_height in enumerate(heights):
-                room = page_height - 2 * edge
-                if fits(here, font, tried, width - 2 * edge, room, crisp):
-                    if taller and number + 1 < len(heights):
-                        page_height = heights[number + 1]
-                    return (width, page_height), tried, edge
+            needed = height(here, tried) + 2 * edge
+            high = [h for h in heights if h >= needed]
+            if high and narrow(here, font, tried, width - 2 * edge, crisp):
+                return (width, high[min(taller, len(high) - 1)]), tried, edge
             tried -= 0.5
     raise ValueError("This text is too long for a page: shorten it.")
 

@@ -26,7 +26,7 @@ LABELS = {
     "gift": "gift",
     "amount": "amount",
     "deadline": "deadline",
-    "thing": "thing",
+    "thing": "item",
     "phone": "phone number",
     "quantity": "quantity",
     "city": "city",

@@ -57,7 +57,7 @@ def apply(image: Image.Image, wear: Wear) -> Image.Image:
     if wear is CLEAN:
         return image
     if wear.turn:
-        image = image.rotate(wear.turn, Image.Resampling.BICUBIC, fillcolor=wear.desk)
+        image = image.rotate(wear.turn, Image.Resampling.BILINEAR, fillcolor=wear.desk)
     pixels = np.asarray(image).astype(np.float32)
     height, width = pixels.shape[:2]
     across = np.linspace(0, 1, width, dtype=np.float32)
@@ -75,12 +75,11 @@ def apply(image: Image.Image, wear: Wear) -> Image.Image:
             light_y = light_y * crease
         else:
             light_x = light_x * crease
-    pixels *= light_y[:, None, None]
-    pixels *= light_x[None, :, None]
+    pixels *= np.outer(light_y, light_x)[..., None]
     strength, x, y = wear.noise
     tile = _noise()
     if height <= TILE and width <= TILE:
         pixels += strength * tile[y : y + height, x : x + width]
     else:
         pixels += strength * np.resize(tile, (height, width, 3))
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))
