@@ -6,6 +6,7 @@ here: without wrong answers its test fails.
 """
 
 import re
+from collections import Counter
 from fractions import Fraction
 
 import numpy
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 import vlm_helpers as vh
-from vlm_helpers.exercises import grounding, prompt_templates
+from vlm_helpers.exercises import grounding, prompt_templates, welcome
 from vlm_helpers.exercises.inference import cache_gib as _cache
 
 
@@ -433,10 +434,42 @@ def learns_by_proj(name, stage):
     return stage == 2 and "vision" not in name or "proj" in name
 
 
-RIGHT_TEMPLATE = prompt_templates.template()
+# The same in the form in which the exercise hands it out.
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ message.role | upper }}: "
+    "{% for part in message.content %}"
+    "{% if part.type == 'image' %}<image>\n{% else %}{{ part.text }}{% endif %}"
+    "{% endfor %}"
+    "{{ '</s>' if message.role == 'assistant' else ' ' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
 
 # Right answers in the styles that people write, for the same checks.
 RIGHT_ANSWERS = {
+    "welcome.floor": [
+        lambda truths: max(Counter(truths).values()) / len(truths),
+        lambda truths: Counter(truths).most_common(1)[0][1] / len(truths),
+        lambda truths: numpy.unique(truths, return_counts=True)[1].max() / len(truths),
+        lambda truths: Fraction(truths.count(max(truths, key=truths.count)), len(truths)),
+        lambda truths: torch.tensor(welcome.floor(truths)),
+    ],
+    "welcome.repair_question": [
+        "What color is the large star?",
+        "What colour is the large star?",
+        "What is the color of the large star?",
+        "Name the large star's color.",
+        "Of the two stars, what color is the large one?",
+        "What color is the large object?",
+        "What colour is the large one?",
+    ],
+    "prompt_templates.repair_template": [
+        PLAIN_TEMPLATE,
+        PLAIN_TEMPLATE.replace("'</s>'", "eos_token"),
+        "{# mended #}" + PLAIN_TEMPLATE,
+        vh.prompts.template("pocket-llava"),
+    ],
     "architecture.patchify": [
         _patches(0, 2, 4, 1, 3, 5),
         lambda pixels, size: _patches(0, 2, 4, 1, 3, 5)(pixels, size).numpy(),
@@ -565,20 +598,31 @@ WRONG_ANSWERS = {
         ("{% for message in messages %}", "Jinja cannot read it (line 1)"),
         ("{{ messages[7].content }}{{ none + 1 }}", "Jinja cannot render it"),
         (prompt_templates.BROKEN.replace("ASSISTANT:", ""), "`| upper`"),
-        ("{{ bos_token }}" + RIGHT_TEMPLATE, "the tokenizer writes it too"),
-        (RIGHT_TEMPLATE.replace("<image>\n", "<image>"), "expects a line break"),
-        (RIGHT_TEMPLATE.replace("<image>\n", ""), "not as many `<image>` marks"),
-        (RIGHT_TEMPLATE.replace("'</s>' if", "'' if"), "never learns to stop"),
-        (RIGHT_TEMPLATE.replace("else ' '", "else '</s> '"), "ends answers only"),
-        (RIGHT_TEMPLATE.replace("'</s>' if", "'</s> ' if"), "a space after `</s>`"),
-        (RIGHT_TEMPLATE.replace("{% if add_generation_prompt %}", "{% if true %}"), "is complete"),
-        (RIGHT_TEMPLATE.replace("%}ASSISTANT:{%", "%}{%"), "must end with `ASSISTANT:`"),
-        (RIGHT_TEMPLATE.replace("ASSISTANT:", "ASSISTANT: "), "The answer's first token"),
+        ("{{ bos_token }}" + PLAIN_TEMPLATE, "the tokenizer writes it too"),
+        (PLAIN_TEMPLATE.replace("<image>\n", "<image>"), "expects a line break"),
+        (PLAIN_TEMPLATE.replace("<image>\n", ""), "not as many `<image>` marks"),
+        (PLAIN_TEMPLATE.replace("'</s>' if", "'' if"), "never learns to stop"),
+        (PLAIN_TEMPLATE.replace("else ' '", "else '</s> '"), "ends answers only"),
+        (PLAIN_TEMPLATE.replace("'</s>' if", "'</s> ' if"), "a space after `</s>`"),
+        (PLAIN_TEMPLATE.replace("{% if add_generation_prompt %}", "{% if true %}"), "is complete"),
+        (PLAIN_TEMPLATE.replace("%}ASSISTANT:{%", "%}{%"), "must end with `ASSISTANT:`"),
+        (PLAIN_TEMPLATE.replace("ASSISTANT:", "ASSISTANT: "), "The answer's first token"),
         (
-            RIGHT_TEMPLATE.replace("part in message.content", "part in message.content[::-1]"),
+            PLAIN_TEMPLATE.replace("part in message.content", "part in message.content[::-1]"),
             "in the order of the message",
         ),
-        (RIGHT_TEMPLATE.replace("| upper }}: ", "| upper }}; "), "It renders"),
+        (PLAIN_TEMPLATE.replace("| upper }}: ", "| upper }}; "), "must begin with `USER:`"),
+        (PLAIN_TEMPLATE.replace("| upper }}: ", "| upper }}:"), "stands a space"),
+        ("A chat.\n" + PLAIN_TEMPLATE, "must begin with `USER:`"),
+        (PLAIN_TEMPLATE.replace("'assistant'", "'user'"), "ends answers only"),
+        (
+            PLAIN_TEMPLATE.replace(
+                "{% for m", "{% for m in messages %}{{ 1 / 0 }}{% endfor %}{% for m"
+            ),
+            "Jinja cannot render it: division by zero",
+        ),
+        (PLAIN_TEMPLATE + "!", "It renders"),
+        (PLAIN_TEMPLATE.replace("{{ part.text }}", "{{ part.text | trim }}!"), "It renders"),
     ],
     "architecture.patchify": [
         (_patches(0, 2, 4, 3, 5, 1), "with the channels last"),
@@ -655,13 +699,22 @@ WRONG_ANSWERS = {
         (lambda truths: 1 / len(set(truths)), "guessing at random"),
         (lambda truths: truths.count("yes") / len(truths), "another answer is commoner"),
         (lambda truths: "0.71 of them", "A score is a number"),
+        (lambda truths: "0.71", "A score is a number"),
+        (lambda truths: 1 - welcome.floor(truths), "how often that answer is wrong"),
+        (lambda truths: welcome.floor(truths) if len(truths) > 1 else None, "gives nothing"),
+        (lambda truths: truths.count("yes") / truths.count("no"), "raised ZeroDivisionError"),
         (lambda truths: 0.74, "the floor is 0.71"),
     ],
     "welcome.repair_question": [
         (42, "is of type int"),
         (["What color is the large star?"], "is of type list"),
         ("What is the color?", "names no thing"),
-        ("What color is the large thing?", "names no thing"),
+        ("What color is the large thing?", "The model answers"),
+        ("What color is the object?", "can still mean 3 things"),
+        ("What color is the small object?", "can still mean 2 things"),
+        ("Which color?", "names no thing"),
+        ("What color is the large triangle?", "There is no triangle in this picture"),
+        ("What color is the star on the left?", "The model answers"),
         ("What color is the large moon?", "There is no moon in this picture"),
         ("What color are the hearts?", "There is no heart in this picture"),
         ("What color is the diamond?", "You ask about the diamond"),

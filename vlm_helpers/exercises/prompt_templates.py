@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vlm_helpers._words import first_line
 from vlm_helpers.exercises._engine import Exercise, Wrong, call, pocket
 
 # --- prompt_templates.repair_template -------------------------------------------------------------
@@ -20,13 +21,18 @@ BROKEN = (
 
 def template():
     return (
-        "{% for message in messages %}"
-        "{{ message.role | upper }}: "
-        "{% for part in message.content %}"
+        # what a message says: a text, or parts of which some are pictures
+        "{% macro said(content) %}"
+        "{% if content is string %}{{ content }}{% else %}"
+        "{% for part in content %}"
         "{% if part.type == 'image' %}<image>\n{% else %}{{ part.text }}{% endif %}"
-        "{% endfor %}"
-        # an answer ends with the end token, a question with a space
-        "{{ '</s>' if message.role == 'assistant' else ' ' }}"
+        "{% endfor %}{% endif %}{% endmacro %}"
+        "{% for message in messages %}"
+        "{{ message.role | upper }}:"
+        # an answer and its end token, which is what training learns; a question ends with a space
+        "{% if message.role == 'assistant' %}"
+        "{% generation %} {{ said(message.content) }}</s>{% endgeneration %}"
+        "{% else %} {{ said(message.content) }} {% endif %}"
         "{% endfor %}"
         "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
     )
@@ -88,6 +94,14 @@ _FAULTS: tuple[tuple[Callable[[str, Case], bool], str], ...] = (
         "template writes them small. Jinja has a filter, `| upper`.",
     ),
     (
+        lambda text, case: "USER: " in case.prompt and not re.match("USER:", text),
+        "The prompt must begin with `USER:`, the role of its first message.",
+    ),
+    (
+        lambda text, case: "USER:<" in text or "ASSISTANT:A" in text or "ASSISTANT:Y" in text,
+        "Between the colon and the text stands a space.",
+    ),
+    (
         lambda text, case: "What is this?<image>" in text,
         "The picture stands after the question: keep the parts in the order of the message.",
     ),
@@ -139,8 +153,8 @@ def examine_template(answer, cases: tuple[Case, ...]) -> None:
             got = _render(answer, case)
         except jinja2.TemplateSyntaxError as error:
             raise Wrong(f"Jinja cannot read it (line {error.lineno}): {error.message}.") from None
-        except (jinja2.TemplateError, TypeError) as error:
-            raise Wrong(f"Jinja cannot render it: {error}.") from None
+        except Exception as error:  # what a template calls can raise anything
+            raise Wrong(f"Jinja cannot render it: {first_line(error)}") from None
         if got == case.prompt:
             continue
         for is_so, diagnosis in _FAULTS:
@@ -197,7 +211,9 @@ EXERCISES = (
         minutes=12,
         takeaway=(
             "It renders what the model was trained on, letter for letter, open and closed. That "
-            "is what a template is for, and how you test one."
+            "is what a template is for, and how you test one. The solution does two things more: "
+            "it takes contents that are plain texts, and it marks with `{% generation %}` what "
+            "training is to learn."
         ),
         hints=(
             "Render it and compare with what the pocket model's own template gives, one "

@@ -1,11 +1,13 @@
 """Exercises of notebook 00, welcome."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vlm_helpers import scenes
-from vlm_helpers.exercises._engine import Exercise, NotAttempted, Wrong, call, pocket
+from vlm_helpers._words import as_number
+from vlm_helpers.exercises._engine import Exercise, NotAttempted, Wrong, call_each, pocket
 
 # --- welcome.repair_question ----------------------------------------------------------------------
 
@@ -36,14 +38,27 @@ def _pocket_bench() -> Bench:
 # Words of a question about colour that do not tell one thing from another.
 _PLAIN = set(
     "a an and answer can color colored colors colour coloured colours could do does for have has "
-    "hey hi i in is it its me name of on one please s say see shown tell that the there thing "
-    "this to what which you picture image scene object".split()
+    "hey hi i in is it its me name of on one please s say see shown tell that the there "
+    "this to what which you picture image scene".split()
 )
+_THINGS = {"object", "objects", "thing", "things", "one", "item"}
 _SIZES = {
     "small": {"small", "smaller", "smallest", "little", "tiny"},
     "large": {"large", "larger", "largest", "big", "bigger", "biggest"},
 }
 _NEGATIONS = {"not", "isn", "isnt", "aren", "no", "never", "neither", "except", "without"}
+
+
+def _named_by_size(words: set[str], objects: Sequence, meant: Any) -> None:
+    """A thing may be named without its shape, as "the large object", where only one is meant."""
+    if not words & _THINGS:
+        raise Wrong("Your question names no thing in the picture: whose color do you ask for?")
+    sizes = [size for size, alike in _SIZES.items() if words & alike]
+    fit = [thing for thing in objects if thing.size in sizes or not sizes]
+    if len(fit) > 1:
+        raise Wrong(f"That can still mean {len(fit)} things in the picture: say which.")
+    if fit != [meant]:
+        raise Wrong(f"That is another thing: we mean the {MEANT} {SHAPE}.")
 
 
 def examine_question(answer, bench: Bench) -> None:
@@ -69,17 +84,17 @@ def examine_question(answer, bench: Bench) -> None:
             "read it."
         )
     if not named:
-        raise Wrong("Your question names no thing in the picture: whose color do you ask for?")
-    if absent := sorted(named - there):
+        _named_by_size(words, objects, meant)
+    elif absent := sorted(named - there):
         raise Wrong(
             f"There is no {absent[0]} in this picture. Asked about what is not there, the model "
             'says "none", or makes something up.'
         )
-    if SHAPE not in named:
+    if named and SHAPE not in named:
         raise Wrong(f"You ask about the {sorted(named)[0]}: it is the {MEANT} {SHAPE} we mean.")
     if not words & {"color", "colors", "colour", "colours", "colored", "coloured"}:
         raise Wrong("Your question does not ask for a color.")
-    distinguishing = words - _PLAIN - {SHAPE, f"{SHAPE}s"}
+    distinguishing = words - _PLAIN - _THINGS - {SHAPE, f"{SHAPE}s"}
     if not distinguishing:
         raise Wrong(
             f"That can still mean two things: there is a {stars[0].size} {SHAPE} and a "
@@ -119,21 +134,21 @@ TRUTHS = (
 
 
 def examine_floor(answer, truth_lists) -> None:
-    for truths in truth_lists:
-        found, right = call(answer, list(truths)), floor(truths)
+    cases = [(list(truths),) for truths in truth_lists]
+    answers = call_each(answer, cases, "it has a commonest answer too, if several are as common.")
+    for truths, found in zip(truth_lists, answers):
+        right, most = floor(truths), max(truths, key=truths.count)
         shown = f"{truths[:5]}{' and so on' if len(truths) > 5 else ''}"
-        most = max(truths, key=truths.count)
-        if found == most:
+        if isinstance(found, str) and found == most:
             raise Wrong(
                 f"For {shown} it gives {found!r}, the commonest answer itself: return the share of "
                 "questions on which that answer is right."
             )
-        try:
-            value = float(found)
-        except (TypeError, ValueError):
+        value = as_number(found)
+        if value is None:
             raise Wrong(
                 f"A score is a number between 0 and 1; for {shown} your function gives {found!r}."
-            ) from None
+            )
         if abs(value - right) < 1e-6:
             continue
         if abs(value - 100 * right) < 1e-4:
@@ -153,6 +168,8 @@ def examine_floor(answer, truth_lists) -> None:
                 f'{value:g} is the share of "yes". In {shown} another answer is commoner: count '
                 "every answer."
             )
+        if abs(1 - value - right) < 1e-6:
+            raise Wrong(f"{value:g} is how often that answer is wrong: give how often it is right.")
         raise Wrong(f"For {shown} the floor is {right:g}, and your function gives {value:g}.")
 
 
