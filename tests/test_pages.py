@@ -251,6 +251,8 @@ def test_a_field_can_be_changed_and_nothing_else_changes():
         (lambda: ALL[0].find("totl"), ValueError, "shows no 'totl'; did you mean 'total'"),
         (lambda: ALL[0].with_field("totl", "1"), ValueError, "no field 'totl'; did you mean"),
         (lambda: ALL[0].with_field("total", 12), TypeError, "12 is none"),
+        (lambda: ALL[0].with_field("total", ""), ValueError, "receipt is not empty.*'total'"),
+        (lambda: ALL[0].with_field("total", " 1"), ValueError, "no spaces around it: ' 1'"),
         (lambda: ALL[0].with_field("total", "12 ☃"), ValueError, "No font here has '☃'"),
         (lambda: ALL[0].with_field("shop", "x" * 200), ValueError, "too long for a page"),
     ],

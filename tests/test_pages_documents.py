@@ -116,6 +116,19 @@ def test_table_questions():
             assert cells[0] == columns and cells[2:] == rows and set(cells[1]) == {"---"}
 
 
+def test_what_stands_there_twice_is_not_asked_for():
+    page = next(page for page in many("receipt") if len(page.fields["items"]) == 2)
+    name = page.fields["items"][1]["name"]
+    twice = page.with_field("items.0.name", name)
+    assert twice.questions(["price"]) == [] and twice.text.count(name) == 2
+    swapped = twice.with_field("items.1.name", page.fields["items"][0]["name"])
+    assert len(swapped.questions(["price"], per_skill=2)) == 2
+    table = many("table", 1)[0]
+    first = table.fields["rows"][0][0]
+    for question in table.with_field("rows.1.0", first).questions(["cell", "locate", "json"], 5):
+        assert first not in question.text
+
+
 def test_stamps_are_read_and_stand_apart():
     stamped = [page for page in many("receipt", 300) if "stamp" in {e.role for e in page.elements}]
     assert 8 < len(stamped) < 80

@@ -195,7 +195,10 @@ def value(page, draws):
         absent = [name for name in pool if name not in labels] or ["Q9"]
         text = draws.pick(wordings).format(of=_of(page, s), x=draws.pick(absent))
         return text, NONE, (), _values(page)
-    i = draws.below(len(labels))
+    single = _reading.alone(labels)
+    if not single:
+        return None
+    i = draws.pick(single)
     text = draws.pick(wordings).format(of=_of(page, s), x=labels[i])
     return text, values[i], [page.find(f"series.{s}.values.{i}")], _values(page)
 
@@ -473,8 +476,10 @@ FRAMED = {
     "difference": difference, "compare": compare, "color": color, "count": count,
     "json": as_json,
 }  # fmt: skip
-BARS = Kind("bars", bar_facts, _plots.bars, FRAMED | {"locate": point})
-LINES = Kind("lines", line_facts, _plots.lines, FRAMED | {"point": point, "trend": trend})
+BARS = Kind("bars", bar_facts, _plots.bars, FRAMED | {"locate": point}, blanks=False)
+LINES = Kind(
+    "lines", line_facts, _plots.lines, FRAMED | {"point": point, "trend": trend}, blanks=False
+)
 PIE = Kind(
     "pie",
     pie_facts,
@@ -484,4 +489,5 @@ PIE = Kind(
         "difference": slice_difference, "compare": slice_compare, "color": slice_color,
         "count": slice_count, "json": slice_json, "point": slice_point,
     },
+    blanks=False,
 )  # fmt: skip

@@ -166,4 +166,5 @@ KIND = Kind(
     | {"exists": _receipt.exists_on("invoice", lambda page: SERVICES)}
     | _reading.about_fields("invoice", LABELS),
     paper=True,
+    blanks=False,
 )

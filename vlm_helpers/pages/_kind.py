@@ -32,6 +32,7 @@ class Kind:
         skills: for each skill a function (page, draws) -> `Question`, or its parts (text, answer[,
             objects[, candidates]]), or None.
         paper: whether it may be turned, folded and noisy.
+        blanks: whether a text of the facts may be empty.
     """
 
     name: str
@@ -39,3 +40,4 @@ class Kind:
     draw: Callable[[dict, Draws, str], Canvas]
     skills: dict[str, Callable]
     paper: bool = False
+    blanks: bool = True

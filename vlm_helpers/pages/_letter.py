@@ -192,4 +192,5 @@ KIND = Kind(
     draw,
     _reading.PAPER | _reading.about_fields("letter", LABELS),
     paper=True,
+    blanks=False,
 )

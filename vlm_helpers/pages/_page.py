@@ -209,10 +209,14 @@ class Page:
             value: what is to stand there.
         Raises:
             TypeError: for a value that is no text.
-            ValueError: for a name that leads to no text, or a character that no font has.
+            ValueError: for a name that leads to no text, a character that no font has, or a text
+                that is empty where it can't be, has spaces around it, or is too long for a page.
         """
         if not isinstance(value, str):
             raise TypeError(f"A field is a text, as it is printed; {value!r} is none.")
+        if value != value.strip() or not (value or _KINDS[self.kind].blanks):
+            what = "has no spaces around it" if value.strip() else "is not empty"
+            raise ValueError(f"A field of a {self.kind} {what}: {value!r} can't be {name!r}.")
         fields = copy.deepcopy(self.fields)
         paths = _paths(fields)
         if name not in paths:

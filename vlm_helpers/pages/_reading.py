@@ -43,6 +43,12 @@ READING: dict[str, Callable] = {"read": read, "line": line, "count_lines": count
 PAPER = READING | {"stamp": stamp}
 
 
+def alone(names) -> list[int]:
+    """Which of the names stand there once, by their place: only those can be asked about. (All
+    do, but where somebody has changed a field.)"""
+    return [i for i, name in enumerate(names) if list(names).count(name) == 1]
+
+
 def value(fields, path: str):
     """What stands at a path such as "items.0.price", or None."""
     for key in path.split("."):

@@ -207,7 +207,10 @@ def total(page, draws):
 
 
 def price(page, draws):
-    number = draws.below(len(page.fields["items"]))
+    single = _reading.alone([item["name"] for item in page.fields["items"]])
+    if not single:
+        return None
+    number = draws.pick(single)
     item = page.fields["items"][number]
     wordings = ("What does {} cost?", "What is the price of {}?", "How much is {}?",
                 "Read the price of {}.")  # fmt: skip
@@ -249,4 +252,5 @@ KIND = Kind(
     | {"total": total, "price": price, "exists": exists_on("receipt", same_shop), "count": count}
     | _reading.about_fields("receipt", LABELS),
     paper=True,
+    blanks=False,
 )

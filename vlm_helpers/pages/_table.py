@@ -186,7 +186,10 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
 
 def cell(page, draws):
     columns, rows = page.fields["columns"], page.fields["rows"]
-    r, c = draws.below(len(rows)), 1 + draws.below(len(columns) - 1)
+    single = _reading.alone([row[0] for row in rows])
+    if not single:
+        return None
+    r, c = draws.pick(single), 1 + draws.below(len(columns) - 1)
     name, column = rows[r][0], columns[c]
     candidates = [text for row in rows for text in row[1:]]
     if draws.chance(_reading.ABSENT):
@@ -257,7 +260,10 @@ def exists(page, draws):
 
 def locate(page, draws):
     columns, rows = page.fields["columns"], page.fields["rows"]
-    r, c = draws.below(len(rows)), 1 + draws.below(len(columns) - 1)
+    single = _reading.alone([row[0] for row in rows])
+    if not single:
+        return None
+    r, c = draws.pick(single), 1 + draws.below(len(columns) - 1)
     wordings = ("Where is the {c} of {r}?", "Locate the {c} of {r}.", "Give the box of the {c} of "
                 "{r}.")  # fmt: skip
     text = draws.pick(wordings).format(c=columns[c], r=rows[r][0])
@@ -266,7 +272,10 @@ def locate(page, draws):
 
 def as_json(page, draws):
     columns, rows = page.fields["columns"], page.fields["rows"]
-    row = draws.pick(rows)
+    single = _reading.alone([row[0] for row in rows])
+    if not single:
+        return None
+    row = rows[draws.pick(single)]
     wordings = ("Give the row of {} as JSON with the keys {}.", "Row {} as JSON, keys {}.")
     text = draws.pick(wordings).format(row[0], ", ".join(columns))
     return text, json.dumps(dict(zip(columns, row)), ensure_ascii=False)
@@ -286,4 +295,5 @@ KIND = Kind(
     | {"cell": cell, "look_up": look_up, "extreme": extreme, "count": count, "exists": exists}
     | {"locate": locate, "json": as_json, "markdown": markdown},
     paper=True,
+    blanks=False,
 )
