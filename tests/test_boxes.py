@@ -359,6 +359,10 @@ def test_florence_2_reads_quad_boxes_and_outlines():
     mask = "<poly><loc_1><loc_1><loc_9><loc_1><loc_5><loc_9><sep><loc_20><loc_20></poly>"
     parsed = parse(mask, "florence-2")
     assert len(parsed.polygons) == 1 and "three corners" in parsed.dropped[0].why
+    # <sep> tells outlines from boxes, in whatever order their numbers are
+    one = locations(10, 10, 300, 12, 298, 60)
+    parsed = parse(f"{one}<sep>{one}", "florence-2")
+    assert len(parsed.polygons) == 2 and not parsed.boxes and not parsed.dropped
 
 
 @pytest.mark.parametrize(
@@ -459,6 +463,15 @@ def test_qwen_resizes_to_multiples_of_28(size, want):
          [(None, (0.28, 0.5, 0.52, 0.7))]),
         ("florence-2", "car<loc_1><loc_2><loc_3><loc_4></think>dog<loc_9><loc_9><loc_10><loc_20>",
          [("dog", (0.0095, 0.0095, 0.0105, 0.0205))]),
+        *[
+            ("gemini", f'{start} [{{"box_2d": [1, 2, 30, 40], "label": "no"}}] {end}'
+             '[{"box_2d": [100, 200, 300, 400], "label": "cat"}]', [("cat", (0.2, 0.1, 0.4, 0.3))])
+            for start, end in (
+                ("<|channel>thought", "<channel|>"), ("[THINK]", "[/THINK]"),
+                ("<thought>", "</thought>"), ("<reasoning>", "</reasoning>"),
+                ("<Thinking>", "</Thinking>"),
+            )
+        ],
         # slightly over the edge
         ("qwen2.5-vl", '[{"bbox_2d": [19, 300, 154, 496], "label": "trowel"}]',
          [("trowel", (19 / 644, 300 / 476, 154 / 644, 1))]),
@@ -480,7 +493,9 @@ def test_qwen_resizes_to_multiples_of_28(size, want):
                 ('"label": 7', "7"), ('"label": 2.5', "2.5"), ('"label": ["cat", 3]', "cat, 3"),
                 ('"label": null, "text_content": "EXIT"', "EXIT"),
                 ('"label": " ", "name": "it\'s"', "it's"), ('"label": true', None),
-                ('"description": "dog", "label": "cat"', "cat"),
+                ('"description": "dog", "label": "cat"', "cat"), ('"object_name": "cup"', "cup"),
+                ('"Label": "cup"', "cup"), ('"className": "cup", "type": "x"', "cup"),
+                ('"labels": ["cup"]', "cup"), ('"element": "OK"', "OK"),
             )
         ],
         ("gemini", '[{"box_2d": [100, 200, 300, 400], "class": 3}]', [("3", (0.2, 0.1, 0.4, 0.3))]),
@@ -492,6 +507,9 @@ def test_qwen_resizes_to_multiples_of_28(size, want):
                 ("monitor", (0.195, 0.138, 0.617, 0.48))])
             for key in ("bbox", "box_2d", "box", "bounding_box")
         ],
+        # an action of CogAgent
+        ("cogvlm", "Grounded Operation: CLICK(box=[[219,186,311,207]], element_info='OK')",
+         [(None, (0.219, 0.186, 0.311, 0.207))]),
         # a key that comes again begins another object
         ("qwen3-vl", '{"bbox_2d": [1, 2, 30, 40], "label": "cup", "bbox_2d": [5, 6, 70, 80], '
          '"label": "pan"}',
@@ -563,6 +581,11 @@ def test_what_models_write(name, text, want):
         ("qwen2-vl", "drag(start_box='<|box_start|>(246,113)<|box_end|>', "
          "end_box='<|box_start|>(300,400)<|box_end|>')", [(None, 0.246, 0.113), (None, 0.3, 0.4)]),
         ("qwen2.5-vl", '{"action": "left_click", "coordinate": [322, 238]}', [(None, 0.5, 0.5)]),
+        ("qwen3-vl", '{"action": "swipe", "coordinate": [10, 20], "coordinate2": [30, 40]}',
+         [(None, 0.01, 0.02), (None, 0.03, 0.04)]),
+        # Qwen2.5-VL writes points as XML too, in pixels
+        ("qwen2.5-vl", '<points x1="322" y1="238" x2="161" y2="119" alt="kite">kites</points>',
+         [("kite", 0.5, 0.5), ("kite", 0.25, 0.25)]),
         ("qwen3-vl", '[{"point_2d": [1003, 500], "label": "cup"}]', [("cup", 1, 0.5)]),
         ("qwen3-vl", '[{"bbox_2d": null, "point_2d": [200, 300], "label": 3}]', [("3", 0.2, 0.3)]),
         ("kimi-vl", "Action: pyautogui.click(x=0.879, y=0.294)", [(None, 0.879, 0.294)]),
@@ -604,6 +627,9 @@ def test_a_box_and_a_point_of_one_object_are_both_read():
 def test_confidences_are_kept():
     for score, want in (("0.8", 0.8), ('"0.8"', 0.8), ('"80 %"', 0.8), ("NaN", None), ("1", 1),
                         ('"high"', None), ("true", None), ("null", None)):  # fmt: skip
+        (found,) = parse(f'{{"bbox_2d": [1, 2, 30, 40], "Confidence_Score": {score}}}',
+                         "qwen3-vl").boxes  # fmt: skip
+        assert found.score == want
         for name, key in (("qwen3-vl", "bbox_2d"), ("gemini", "box_2d")):
             row = f'[{{"{key}": [1, 2, 30, 40], "label": "cat", "confidence": {score}}}]'
             (box,) = parse(row, name).boxes
@@ -671,11 +697,19 @@ def test_another_models_format_is_read_or_named(looks_like, texts):
 )  # fmt: skip
 def test_fractions_where_larger_numbers_are_due_are_no_tiny_boxes(name):
     written = write([Box(0.25, 0.5, 0.75, 1)], name, SIZE)
-    for fractions in (("0.25", ".50", "0.75", "1"), ("0.0", "0.0", "1.0", "1.0")):
+    for fractions in (("0.25", ".50", "0.75", "1"), ("0.0", "0.0", "1.0", "1.0"),
+                      ("0.25", "0.5", "1.002", "1.0")):  # fmt: skip
         left = iter(fractions)
         text = re.sub(r"\b\d+\b", lambda number, left=left: next(left), written)
         parsed = parse(text, name, SIZE)
         assert not parsed.boxes and "fractions, where numbers up to" in parsed.dropped[0].why
+
+
+def test_outlines_of_fractions_or_far_outside_are_none():
+    for numbers, why in (("0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9", "fractions, where"),
+                         ("100 100 3000 100 3000 900 100 900", "another frame")):  # fmt: skip
+        parsed = parse(f"<quad>{numbers}</quad>", "minicpm-v")
+        assert not parsed.shapes and why in parsed.dropped[0].why
 
 
 def test_a_box_of_a_thousandth_is_one():
@@ -729,6 +763,14 @@ def test_every_format_has_its_row_in_the_table():
         ("gemini", '[{"box": [1, 2, 3, 4]}]', 0, "neither a box nor a point"),
         ("gemini", "[1, 2, 3]", 0, "a list outside of any object: not four numbers"),
         ("qwen3-vl", "<think>It is at [100, 200, 300, 400], or", 0, "reasoning does not end"),
+        ("qwen3-vl", 'Well. <think>It is at {"bbox_2d": [1, 2, 30, 40]}', 0, "does not end"),
+        ("qwen3-vl", '<think>a</think>{"bbox_2d": [1, 2, 30, 40]}<think>', 1, "does not end"),
+        # numbers in no form at all
+        ("qwen3-vl", "It is at (250, 500), (750, 875).", 0, "not as qwen3-vl writes places"),
+        ("moondream", "x, y: 0.25, 0.5, 0.75, 0.875", 0, "not as moondream writes places"),
+        ("minicpm-v", '{"POINT": [246, 113]}', 0, "not as minicpm-v writes places"),
+        ("molmo", "Click(12.3, 45.6)", 0, "not as molmo writes places"),
+        ("qwen2.5-vl", "click(start_box='(246,113)')", 0, "looks like qwen2-vl"),
         ("qwen3-vl", '[{"bbox_2d": [1812, 40, 1900, 900]}]', 0, "outside"),
         ("qwen3-vl", '[{"bbox_2d": [1000, 40, 1003, 120]}]', 0, "outside"),
         ("qwen3-vl", '[{"bbox_2d": [-30, 40, -3, 120]}]', 0, "outside"),

@@ -23,7 +23,7 @@ from vlm_helpers._words import did_you_mean, listed
 from vlm_helpers.boxes import _json
 from vlm_helpers.boxes._formats import FORMATS as _FORMATS
 from vlm_helpers.boxes._formats import Format
-from vlm_helpers.boxes._parsed import Dropped, Parsed, name
+from vlm_helpers.boxes._parsed import FOUR, NUMBER, Dropped, Parsed, name
 from vlm_helpers.boxes._scores import (
     accuracy,
     average_precision,
@@ -44,9 +44,12 @@ __all__ = [
 ]  # fmt: skip
 
 FORMATS = tuple(_FORMATS)
-# The end of a model's reasoning: of most models, of Kimi's, and as some write it.
-_THOUGHT = re.compile(r"</think(?:ing)?>|◁/think▷")
-_THINKS = re.compile(r"\s*(?:<think(?:ing)?>|◁think▷)")
+# The marks around a model's reasoning: what most models write, Mistral's, Kimi's and Gemma 4's.
+_TAG = r"(?:think(?:ing)?|thought|reasoning)>"
+_THOUGHT = re.compile(rf"(?i)</{_TAG}|\[/THINK\]|◁/think▷|<channel\|>")
+_THINKS = re.compile(rf"(?i)<{_TAG}|\[THINK\]|◁think▷|<\|channel>thought")
+# Two numbers in brackets, or four in a row: a place, in whatever form.
+_NUMBERS = re.compile(rf"[(\[]\s*{NUMBER}\s*,\s*{NUMBER}\s*[,)\]]|(?<![\d.]){FOUR}")
 
 
 def formats() -> Any:
@@ -73,10 +76,11 @@ def parse(
     """The boxes, points and outlines in a model's output, and what was dropped.
 
     Never raises on what the model wrote, and takes time in proportion to its length. What is
-    well-formed beside a fault is kept. What stands before a `</think>` is no answer. A side up to a
-    quarter of the picture beyond the edge is moved to it, as Qwen's authors advise; Molmo's and
-    MinerU's drop such places, and so does this. Fractions in a format of larger numbers are
-    dropped. Where nothing is read, but the text looks like another format, `dropped` names it.
+    well-formed beside a fault is kept. What stands before a `</think>` is no answer, nor is what
+    comes after a `<think>` that does not end. A side up to a quarter of the picture beyond the edge
+    is moved to it, as Qwen's authors advise; Molmo's and MinerU's drop such places, and so does
+    this. Fractions in a format of larger numbers are dropped. Where nothing is read, `dropped`
+    names the format that the text looks like, or the numbers that it holds.
 
     `text`: the output, special tokens included; for formats in JSON also the objects themselves, as
     moondream's `detect` returns them. `format`: out of `FORMATS`. `image_size`: (width, height) of
@@ -99,10 +103,10 @@ def parse(
         return facts.parse(json.dumps(text, default=float), *options)
     if not isinstance(text, str):
         raise TypeError(f"A model's output is a text, not {type(text).__name__}: decode it first.")
-    *thoughts, answer = _THOUGHT.split(text)
-    if not thoughts and _THINKS.match(text):
-        parsed = Parsed()
-        parsed.drop(text, "the reasoning does not end, so that there is no answer yet")
+    answer = _THOUGHT.split(text)[-1]
+    if again := _THINKS.search(answer):
+        parsed = facts.parse(answer[: again.start()], *options)
+        parsed.drop(answer[again.start() :], "the reasoning does not end: no answer comes after it")
         return parsed
     parsed = facts.parse(answer, *options)
     if not parsed.shapes and not re.search(facts.look, answer):
@@ -111,6 +115,8 @@ def parse(
         if names:
             start = looks[names[0]].start()
             parsed.drop(answer[start:], f"this looks like {listed(names, 'or')}: parse it as such")
+        elif not parsed.dropped and (match := _NUMBERS.search(answer)):
+            parsed.drop(match.group(), f"numbers, but not as {format} writes places")
     return parsed
 
 

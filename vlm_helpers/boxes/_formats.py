@@ -83,7 +83,7 @@ FORMATS = {
         _XY,
         "<|object_ref_start|>the dog<|object_ref_end|><|box_start|>",
         "https://arxiv.org/abs/2409.12191",
-        r"<\|box_start\|>\s*\(",
+        r"<\|box_start\|>\s*\(|_box=['\"]\(",
         *_of(_tags, _tags.QWEN2),
         (Box, Point),
     ),

@@ -12,14 +12,16 @@ from vlm_helpers._words import as_number
 from vlm_helpers.boxes._literals import is_number, objects
 from vlm_helpers.boxes._parsed import Parsed, name, number, numbers_of
 from vlm_helpers.boxes._shapes import Box, Point
+from vlm_helpers.boxes._texts import points_in
 
 _BROKEN = "part of the object is neither JSON nor Python; the rest of it was read"
 # Where models put a label, the best first: they do not always keep to the key that they were given.
 _LABELS = (
-    "label", "class_name", "class", "category", "category_name", "name", "text_content", "text",
-    "description", "object", "caption", "ref", "category_id", "class_id",
+    "label", "classname", "class", "category", "categoryname", "name", "textcontent", "text",
+    "description", "object", "objectname", "element", "caption", "title", "type", "ref", "labels",
+    "categoryid", "classid",
 )  # fmt: skip
-_SCORES = ("score", "confidence", "conf", "probability")
+_SCORES = ("score", "confidence", "conf", "probability", "prob", "confidencescore")
 _CALL = re.compile(r"pyautogui\.\w+\(\s*(?:x\s*=\s*)?([\d.]+)\s*,\s*(?:y\s*=\s*)?([\d.]+)")
 
 
@@ -34,7 +36,8 @@ class Rows(NamedTuple):
     pixels. `digits`: after the decimal point; None for all. `y_first`: the order of each pair.
     `sized`: width and height in place of the far corner. `pairs`: a bare list of two numbers is a
     point. `answer`: tags around the answer; where they are, nothing else is read. `calls`:
-    pyautogui's calls are points. `form`: the text around the objects; "" for a Markdown fence.
+    pyautogui's calls are points. `xml`: points are read as Molmo writes them too, in this frame.
+    `form`: the text around the objects; "" for a Markdown fence.
     """
 
     box: tuple[Any, ...]
@@ -46,6 +49,7 @@ class Rows(NamedTuple):
     pairs: bool = False
     answer: tuple[str, str] | None = None
     calls: bool = False
+    xml: bool = False
     form: str = ""
 
 
@@ -53,7 +57,8 @@ class Rows(NamedTuple):
 # keys of Gemini have been seen with either order, and are not read.
 _BOX = ("bbox_2d", "bbox", "box_2d", "box", "bounding_box")
 _POINT = ("point_2d", "point", "coordinate")
-QWEN25 = Rows(_BOX, _POINT, None)
+_ENDS = ("coordinate2",)  # where a swipe that begins at "coordinate" ends
+QWEN25 = Rows(_BOX, _POINT, None, xml=True)
 QWEN3 = Rows(_BOX, _POINT)
 GLM = Rows(_BOX, _POINT, pairs=True, answer=("<|begin_of_box|>", "<|end_of_box|>"))
 KIMI = Rows(_BOX, _POINT, 1, 3, calls=True)
@@ -75,8 +80,10 @@ def parse(text: str, size: tuple[int, int] | None, rows: Rows) -> Parsed:
             count = 2 if rows.pairs and len(row.value) == 2 else 4
             given = [("a list outside of any object", row.value, count)]
         else:
-            label, score = _label(row.value), _score(row.value)
+            plain = _plain(row.value)
+            label, score = _label(plain), _score(plain)
             given = [*_under(row.value, rows.box, 4), *_under(row.value, rows.point, 2)]
+            given += _under(row.value, _ENDS, 2) if "coordinate" in rows.point else []
             given = [one for one in given if one[1] is not None] or given
         whole = [g for g in given if isinstance(g[1], list) and _are_numbers(g[1], g[2])]
         for key, _, count in (g for g in given if g not in whole):
@@ -95,6 +102,8 @@ def parse(text: str, size: tuple[int, int] | None, rows: Rows) -> Parsed:
     for call in _CALL.finditer(text) if rows.calls else ():
         if all(value.count(".") <= 1 and value != "." for value in call.groups()):
             found.add([number(value) for value in call.groups()], None, call.group())
+    for values, label, shown in points_in(text, found) if rows.xml else ():
+        found.add(values, label, shown, scale)
     return found
 
 
@@ -121,6 +130,11 @@ def _under(row: dict, keys: Sequence, count: int) -> list[tuple[str, Any, int]]:
 
 def _are_numbers(values: list, count: int) -> bool:
     return len(values) == count and all(map(is_number, values))
+
+
+def _plain(row: dict) -> dict:
+    """With keys of small letters alone: `Class Name`, `className` and `class_name` are one."""
+    return {re.sub(r"[\W_]", "", key).lower(): row[key] for key in reversed(row)}
 
 
 def _label(row: dict) -> str | None:

@@ -15,8 +15,8 @@ _OUT = 0.25  # how far beyond the picture a side may lie that is cut off at its 
 _FRACTIONS = "fractions, where numbers up to {:g} are due: is this another format, such as kimi-vl?"
 # A regex for what stands between two tags: a < that opens no tag may be among it.
 INSIDE = r"[^<]*(?:<(?![a-z/|])[^<]*)*"
-_NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)"
-FOUR = r"\s*,\s*".join([_NUMBER] * 4)
+NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)"
+FOUR = r"\s*,\s*".join([NUMBER] * 4)
 
 
 class Dropped(NamedTuple):
@@ -58,7 +58,7 @@ class Parsed:
         score: float | None = None,
         out: float = _OUT,
     ) -> None:
-        """A point of two numbers or a box of four, x first; or a reason why they are none.
+        """A point of two numbers, a box of four, an outline of more, x first; or why it is none.
 
         `scale`: the numbers of the lower right corner of the picture. `out`: how far beyond the
         picture, in fractions of it, a side may lie to be moved to the edge.
@@ -70,12 +70,10 @@ class Parsed:
             self.drop(text, why)
         elif len(places) == 2:
             self.points.append(Point(*places, label).clipped())
-        else:
+        elif len(places) == 4:
             self.boxes.append(Box(*places, label, score=score).clipped())
-
-    def add_outline(self, places: Sequence[float], label: str | None) -> None:
-        """An outline from fractions in a row, x first."""
-        self.polygons.append(Polygon(tuple(zip(places[0::2], places[1::2])), label).clipped())
+        else:
+            self.polygons.append(Polygon(tuple(zip(places[0::2], places[1::2])), label).clipped())
 
 
 def _no_place(places: Sequence[float], out: float) -> str | None:
@@ -84,7 +82,7 @@ def _no_place(places: Sequence[float], out: float) -> str | None:
         return "NaN is no place"
     if min(places) < -out or max(places) > 1 + out:
         return "outside of the picture, or in another frame"
-    for low, high in zip(places[:2], places[2:]):  # of a box
+    for low, high in zip(places[:2], places[2:]) if len(places) == 4 else ():
         if high < low:
             return "corners exchanged"
         if low < high <= 0 or 1 <= low < high:
@@ -93,8 +91,10 @@ def _no_place(places: Sequence[float], out: float) -> str | None:
 
 
 def are_fractions(values: Sequence[float]) -> bool:
-    """Whether numbers were written as fractions: none is over 1, and one has a decimal point."""
-    return all(0 <= v <= 1 for v in values) and any(isinstance(v, float) for v in values)
+    """Whether numbers were written as fractions: one has a decimal point, and none is far from
+    the range of 0 to 1."""
+    near = all(-_OUT <= v <= 1 + _OUT for v in values)
+    return near and any(isinstance(v, float) for v in values)
 
 
 def number(text: str) -> float:
@@ -104,7 +104,7 @@ def number(text: str) -> float:
 
 def numbers_in(text: str) -> list[float]:
     """All numbers of a text."""
-    return [number(piece) for piece in re.findall(_NUMBER, text)]
+    return [number(piece) for piece in re.findall(NUMBER, text)]
 
 
 def numbers_of(shape: Box | Point | Polygon) -> tuple[float, ...]:

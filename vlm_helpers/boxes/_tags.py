@@ -132,9 +132,7 @@ def _numbers(found: Parsed, match: re.Match, kind: str, tags: Tags) -> list[tupl
 def _add(found: Parsed, given: Sequence[tuple], label: str | None, tags: Tags) -> None:
     for values, shown in given:
         whole = (1, 1) if tags.bare and are_fractions(values) else (tags.scale, tags.scale)
-        if len(values) == 8:
-            found.add_outline([v / tags.scale for v in values], label)
-        elif tags.after and len(values) == 4:  # MinerU's own code puts corners in order
+        if tags.after and len(values) == 4:  # MinerU's own code puts corners in order
             (x0, x1), (y0, y1) = sorted(values[::2]), sorted(values[1::2])
             found.add([x0, y0, x1, y1], label, shown, whole, out=0)
         else:

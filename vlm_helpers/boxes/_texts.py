@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from vlm_helpers.boxes._parsed import Parsed, by_label, name, numbers_in
+from vlm_helpers.boxes._parsed import Parsed, by_label, name, number, numbers_in
 from vlm_helpers.boxes._shapes import Box, Point
 
 _COG = re.compile(
@@ -17,8 +17,9 @@ _COG_NEXT = re.compile(r";|\](?:\s*[,;])?\s*\[")  # some write ],[ between two b
 def parse_cogvlm(text: str, size: object) -> Parsed:
     found, end = Parsed(), 0
     for match in _COG.finditer(text):
-        # the noun phrase stands right before, after the last comma or full stop
-        label = name(re.split(r"[.,;:\]]", text[end : match.start()])[-1])
+        # the noun phrase stands right before, after the last comma or full stop; an action of
+        # CogAgent, CLICK(box=[[…, has none
+        label = name(re.split(r"[.,;:\]]|\w\(box=$", text[end : match.start()])[-1])
         end = match.end()
         pieces = _COG_NEXT.split(match["boxes"])
         if not match["closed"]:
@@ -106,15 +107,23 @@ _MOLMO_ALT = re.compile(r'\balt="([^"]*)"')
 _MOLMO_COORDS = re.compile(r'\bcoords="([^"]*)"?')
 
 
-def parse_molmo(text: str, size: object) -> Parsed:
-    """`<point x="…" y="…" alt="…">`, and `<points x1="…" y1="…" x2=…>` for several: per cent."""
-    found = Parsed()
+def points_in(text: str, found: Parsed) -> Iterator[tuple[list[float], str | None, str]]:
+    """x and y of `<point x="…" y="…" alt="…">`, and of `<points x1="…" y1="…" x2=…>` for several;
+    the label; and where they stood. What is incomplete is dropped."""
     for match in _MOLMO.finditer(text):
         places = _MOLMO_XY.findall(match["facts"])
         if not places or not match["open"]:
             found.drop(match.group(), "no x and y" if match["open"] else "the tag is not closed")
-        for x, y in places:  # Ai2's own code takes a number over 100 for no answer
-            found.add([float(x) / 100, float(y) / 100], _molmo_label(match), match.group(), out=0)
+        for place in places:
+            yield [number(value) for value in place], _molmo_label(match), match.group()
+
+
+def parse_molmo(text: str, size: object) -> Parsed:
+    """In per cent."""
+    found = Parsed()
+    for values, label, shown in points_in(text, found):
+        # Ai2's own code takes a number over 100 for no answer; half a per cent is one
+        found.add([value / 100 for value in values], label, shown, out=0)
     return found
 
 

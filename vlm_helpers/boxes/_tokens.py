@@ -190,7 +190,10 @@ def parse_florence(text: str, size: object, task: str | None = None) -> Parsed:
                 continue
             # There is no <loc_1000>, but models that were tuned on such texts write it at the edge.
             places = [min((v + 0.5) / 1000, 1.0) for v in values]
-            _florence(found, places, label, match["locs"], "outlines" if in_poly else kind)
+            # <sep> stands between outlines of one thing
+            beside = text.startswith("<sep>", end) or text.endswith("<sep>", 0, match.start())
+            shape = "outlines" if in_poly or (beside and not kind) else kind
+            _florence(found, places, label, match["locs"], shape)
     return found
 
 
@@ -202,15 +205,12 @@ def _florence(found: Parsed, places: list, label: str | None, text: str, kind: s
             return
         if len(places) % 2:
             found.drop(text, "half a corner at the end of an outline")
-        found.add_outline(places, label)
+        found.add(places[: len(places) // 2 * 2], label, text)
         return
     step = 8 if kind == "quads" else 4
     whole = len(places) // step * step
     for i in range(0, whole, step):
-        if kind == "quads":
-            found.add_outline(places[i : i + step], label)
-        else:
-            found.add(places[i : i + step], label, text)
+        found.add(places[i : i + step], label, text)
     if rest := len(places) - whole:
         wanted = "too many" if whole else f"instead of {'eight' if step == 8 else 'four'}"
         found.drop(text, f"{rest} location tokens {wanted}")
@@ -261,12 +261,10 @@ def parse_pocket(text: str, size: object) -> Parsed:
             found.drop(match["locs"], "a location over 63")
             continue
         places = [(v + 0.5) / 64 for v in values]
-        if len(places) in (2, 4):
-            found.add(places, label, match["locs"])
-        elif len(places) >= 6 and len(places) % 2 == 0:
-            found.add_outline(places, label)
-        else:
+        if len(places) % 2:
             found.drop(match["locs"], f"{len(places)} location tokens are no point, box or outline")
+        else:
+            found.add(places, label, match["locs"])
     return found
 
 
