@@ -180,7 +180,8 @@ class Page:
         raise ValueError(f"This {self.kind} shows no {name!r}; {did_you_mean(name, known)}")
 
     def characters(self) -> Characters:
-        """Every printed character with its place; cheap, and exact on turned pages too."""
+        """Every printed character with its place; cheap, and exact on turned pages too. (Where
+        matplotlib prints, in charts of unseen styles, a character may be a pixel off.)"""
         width, height = self.size
         text, rows = [], []
         for run in self.canvas.texts:
