@@ -85,7 +85,7 @@ def test_exercise_is_complete(name):
     for number, text in enumerate(exercise.hints, 1):
         assert text in vh.exercises.hint(name, number)
     for number in (0, len(exercise.hints) + 1, "x"):
-        with pytest.raises(ValueError, match="hints 1 to"):
+        with pytest.raises(ValueError, match=f"hint of {name} must be a whole number from 1"):
             vh.exercises.hint(name, number)
 
 

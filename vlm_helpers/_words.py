@@ -20,7 +20,7 @@ def did_you_mean(given: object, known: Iterable[str], most: int = 3) -> str:
     """
     known = list(dict.fromkeys(known))
     lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(str(given).lower(), lower, n=most, cutoff=0.5)
+    near = difflib.get_close_matches(str(given).lower(), lower, n=most, cutoff=0.6)
     if near:
         return f"did you mean {listed([repr(lower[name]) for name in near], 'or')}?"
     return f"there {'is' if len(known) == 1 else 'are'} {listed([repr(name) for name in known])}."

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
@@ -13,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vlm_helpers import _memory as memory
+from vlm_helpers._words import did_you_mean
 
 ARTICLE = "https://huggingface.co/blog/vlms"
 
@@ -126,17 +126,9 @@ def get(name: str) -> Model:
         for key in names:
             rows.setdefault(key.lower(), row)
     if not name or str(name).lower() not in rows:
-        raise ValueError(unknown("model", name, [row.name for row in models()]))
+        known = did_you_mean(name, [row.name for row in models()])
+        raise ValueError(f"The catalog has no model {name!r}; {known}")
     return rows[str(name).lower()]
-
-
-def unknown(what: str, value: Any, known: Iterable[str]) -> str:
-    """One sentence for a name that is not there, with the nearest of those that are."""
-    known = sorted(set(known), key=str.lower)
-    lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(str(value).lower(), lower, n=3, cutoff=0.6)
-    hint = f"the nearest: {', '.join(lower[name] for name in near)}" if near else ", ".join(known)
-    return f"The catalog has no {what} {value!r}: {hint}."
 
 
 def _row(block: dict[str, Any]) -> Model:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from vlm_helpers.catalog._models import ABILITIES, Model, models, unknown
+from vlm_helpers._words import did_you_mean, number
+from vlm_helpers.catalog._models import ABILITIES, Model, models
 
 if TYPE_CHECKING:
     import pandas
@@ -49,8 +48,7 @@ def table(
     """
     for name in misspelt:
         filters = [n for n in inspect.signature(table).parameters if n != "misspelt"]
-        near = difflib.get_close_matches(name, filters, n=1, cutoff=0.3) or [", ".join(filters)]
-        raise TypeError(f"The table has no filter {name!r}: use {near[0]}.")
+        raise TypeError(f"The table has no filter {name!r}; {did_you_mean(name, filters)}")
     wanted = _abilities(abilities)
     allowed = _allowed(commercial)
     license = _find("license", license, (m.license for m in models()))
@@ -63,8 +61,8 @@ def table(
         "max_memory_bf16": max_memory_bf16, "max_memory_4bit": max_memory_4bit,
     }  # fmt: skip
     for name, limit in limits.items():
-        if limit is not None and not (_number(limit) and 0 < limit < math.inf):
-            raise ValueError(f"{name} must be a number above 0, not {limit!r}.")
+        if limit is not None:
+            number(name, limit, above=0)
     if max_parameters is not None and max_parameters >= 1e6:
         raise ValueError(
             f"max_parameters is in billions: {max_parameters / 1e9:g}, not {max_parameters:g}."
@@ -201,12 +199,9 @@ def _find(what: str, value: Any, known: Iterable[str | None]) -> str | None:
         return None
     names = {name.lower(): name for name in known if name is not None}
     if not isinstance(value, str) or value.lower() not in names:
-        raise ValueError(unknown(what, value, names.values()))
+        known = did_you_mean(value, sorted(names.values()))
+        raise ValueError(f"The catalog has no {what} {value!r}; {known}")
     return names[value.lower()]
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _most(value: float | None, limit: float | None) -> bool:

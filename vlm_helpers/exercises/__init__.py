@@ -8,11 +8,11 @@ One module here for each notebook; its `EXERCISES` lists what that notebook asks
 named "module.exercise". A new one needs nothing but its entry there: the tests walk the list.
 """
 
-import difflib
 import importlib
 import inspect
 from typing import Any
 
+from vlm_helpers._words import did_you_mean, whole_number
 from vlm_helpers.exercises._engine import Exercise, Prose, Result, Source, judge
 
 __all__ = ["Exercise", "Result", "check", "find", "hint", "names", "solution"]
@@ -44,8 +44,7 @@ def hint(name: str, number: int = 1) -> str:
         ValueError: no exercise has that name, or it has no such hint.
     """
     hints = find(name).hints
-    if number not in range(1, len(hints) + 1):
-        raise ValueError(f"{name} has hints 1 to {len(hints)}, but no hint {number!r}.")
+    number = whole_number(f"the hint of {name}", number, 1, len(hints))
     more = f' (Next: `vh.exercises.hint("{name}", {number + 1})`)' if number < len(hints) else ""
     return Prose(f"Hint {number} of {len(hints)}: {hints[number - 1]}{more}")
 
@@ -74,11 +73,7 @@ def find(name: str) -> Exercise:
     for exercise in _load(module) if module in MODULES else ():
         if exercise.name == name:
             return exercise
-    near = difflib.get_close_matches(str(name), names(), n=2, cutoff=0.6)
-    if near:
-        meant = " or ".join(map(repr, near))
-        raise ValueError(f"There is no exercise {name!r}; did you mean {meant}?")
-    raise ValueError(f"There is no exercise {name!r}; there are {', '.join(names())}.")
+    raise ValueError(f"There is no exercise {name!r}; {did_you_mean(name, names())}")
 
 
 def _load(module: str) -> tuple[Exercise, ...]:

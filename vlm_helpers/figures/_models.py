@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from vlm_helpers.figures._style import BLUE, INK, ORANGE, VERMILION, WIDTH, drawing, number_of
+from vlm_helpers._words import count
+from vlm_helpers.figures._style import BLUE, INK, ORANGE, VERMILION, WIDTH, drawing
 
 if TYPE_CHECKING:
     import pandas
@@ -55,7 +56,7 @@ def models(table: pandas.DataFrame) -> None:
         figure.legend(loc="outside upper center", ncols=len(shown), frameon=False)
         if missing:
             figure.supxlabel(
-                f"{number_of(len(missing), 'model')} of unknown resolution or size left out: "
+                f"{count(len(missing), 'model')} of unknown resolution or size left out: "
                 f"{', '.join(missing)}",
                 fontsize=_TEXT,
             )

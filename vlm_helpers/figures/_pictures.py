@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vlm_helpers._words import count
 from vlm_helpers.figures._style import (
     GREY,
     INK,
     WIDTH,
     columns_of,
     drawing,
-    number_of,
     wrap,
 )
 from vlm_helpers.pictures import to_rgb
@@ -40,7 +40,7 @@ def show(
         raise ValueError("There is no picture to show: images is empty.")
     if texts and len(texts) != len(pictures):
         raise ValueError(
-            f"{number_of(len(pictures), 'picture')} came with {number_of(len(texts), 'title')}: "
+            f"{count(len(pictures), 'picture')} came with {count(len(texts), 'title')}: "
             "one text each."
         )
     columns = columns_of(columns, len(pictures), 4)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from vlm_helpers._words import whole_number
+
 # Okabe and Ito, "Color Universal Design" (2008): told apart with every common colour vision.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 SKY, VERMILION, PURPLE = "#56B4E9", "#D55E00", "#CC79A7"
@@ -74,9 +76,7 @@ def once(figure: Any) -> Any:
 
 
 def columns_of(wanted: int | None, number: int, most: int) -> int:
-    if wanted is not None and wanted < 1:
-        raise ValueError(f"columns must be 1 or more, not {wanted}.")
-    return min(wanted or most, number)
+    return min(most if wanted is None else whole_number("columns", wanted, 1), number)
 
 
 def token_name(tokenizer: Any, token_id: int) -> str:
@@ -89,7 +89,3 @@ def wrap(text: str, inches: float) -> str:
     across = max(8, int(inches * _CHARACTERS))
     lines = [textwrap.wrap(line, across) or [""] for line in str(text).split("\n")]
     return "\n".join(line for wrapped in lines for line in wrapped)
-
-
-def number_of(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vlm_helpers._words import count, whole_number
 from vlm_helpers.figures._style import (
     BLUE,
     GREY,
@@ -12,7 +13,6 @@ from vlm_helpers.figures._style import (
     WIDTH,
     columns_of,
     drawing,
-    number_of,
     token_name,
 )
 
@@ -52,10 +52,8 @@ def next_tokens(
     names = [f"step {i + 1}" for i in range(steps)] if titles is None else list(titles)
     for what, given in (("chosen ids", taken), ("titles", names)):
         if len(given) != steps:
-            raise ValueError(f"{number_of(steps, 'step')} came with {len(given)} {what}: one each.")
-    if top < 1:
-        raise ValueError(f"top must be 1 or more, not {top}.")
-    top = min(top, vocabulary)
+            raise ValueError(f"{count(steps, 'step')} came with {len(given)} {what}: one each.")
+    top = min(whole_number("top", top, 1), vocabulary)
     columns = columns_of(columns, steps, columns)
     rows = -(-steps // columns)
     height = rows * (0.24 * top + 0.42) + (0.65 if others is not None else 0.3)

@@ -15,7 +15,7 @@ from vlm_helpers._questions import (
     location_tokens,
     multiple_choice,
 )
-from vlm_helpers._words import listed
+from vlm_helpers._words import choice, listed
 from vlm_helpers.scenes._world import COLORS, SHAPES, UNSEEN_PAIRS, WORDS, SceneObject
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def _a(words: str) -> str:
 
 
 def caption(scene: Scene, style: str) -> str:
+    choice("style", style, ("short", "detailed", "grounded"))
     if style == "short":
         parts = [f"a {thing.description}" for thing in scene.objects]
         parts += ["a sign"] if scene.sign else []
@@ -39,11 +40,7 @@ def caption(scene: Scene, style: str) -> str:
         if scene.sign:
             text += f" A sign {scene.sign.place} says {scene.sign.text}."
         return text
-    if style == "grounded":
-        return ", ".join(
-            f"a {thing.description} {box_tokens(thing.box)}" for thing in scene.objects
-        )
-    raise ValueError(f"style must be 'short', 'detailed' or 'grounded', not {style!r}.")
+    return ", ".join(f"a {thing.description} {box_tokens(thing.box)}" for thing in scene.objects)
 
 
 # --- one function a skill: (scene, draws) -> Question, or None where the scene has none ---------

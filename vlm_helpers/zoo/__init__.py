@@ -13,11 +13,11 @@ the published one, so a picture costs as many tokens as in the real model.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from vlm_helpers._words import did_you_mean
 from vlm_helpers.zoo._families import FAMILIES, Family
 
 __all__ = ["Family", "Tiny", "build", "family", "names", "tokens_per_picture"]
@@ -69,10 +69,7 @@ def family(name: str) -> Family:
     """
     if name in FAMILIES:
         return FAMILIES[name]
-    near = difflib.get_close_matches(str(name), FAMILIES, n=2, cutoff=0.3) or list(FAMILIES)
-    raise ValueError(
-        f"There is no family {name!r} in the zoo; did you mean {' or '.join(map(repr, near))}?"
-    )
+    raise ValueError(f"There is no family {name!r} in the zoo; {did_you_mean(name, FAMILIES)}")
 
 
 def build(name: str, seed: int = 0) -> Tiny:
