@@ -56,20 +56,23 @@ def drawing(
 
 
 def once(figure: Any) -> Any:
-    """The figure, for Jupyter to show once: below the cell that drew it, or where it stands alone.
+    """The figure, for Jupyter to show once, though its cell may end with it.
 
-    What a cell returns is shown, and so is every figure that pyplot has open; a figure that is both
-    says nothing for itself as long as pyplot has it.
+    Jupyter shows every figure that pyplot has open when a cell is done, and besides what the cell
+    returns: there, and only there, an open figure says nothing.
     """
     from matplotlib import pyplot as plt
 
-    def show(**_: Any) -> None:
+    def show() -> None:
+        from IPython import get_ipython
         from IPython.display import display
 
-        if not plt.fignum_exists(figure.number):
-            del figure._ipython_display_
-            display(figure)
-            figure._ipython_display_ = show
+        returning = getattr(getattr(get_ipython(), "displayhook", None), "msg", None)
+        if returning and plt.fignum_exists(figure.number):
+            return
+        del figure._ipython_display_
+        display(figure)
+        figure._ipython_display_ = show
 
     figure._ipython_display_ = show
     return figure
