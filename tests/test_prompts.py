@@ -52,7 +52,10 @@ PUBLISHED = {
     "cogvlm-base": f"<EOI>{QUESTION}",
     "cogvlm-chat": f"<EOI> [INST] {QUESTION} [/INST] ",
     "cogvlm-vqa": f"<EOI>Question: {QUESTION} Short answer:",
-    # QwenLM/Qwen-VL, finetune.py and README.md
+    # deepseek-ai/DeepSeek-VL2, processing_deepseek_vl_v2.py: format_messages_v2
+    "deepseek-vl2": f"<|User|>: <image>\n{QUESTION}\n\n<|Assistant|>:",
+    # QwenLM/Qwen-VL, README.md and finetune.py
+    "qwen-vl": f"<img>PATH_OR_URL</img>{QUESTION}",
     "qwen-vl-chat": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
     f"Picture 1: <img>PATH_OR_URL</img>\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n",
 }
@@ -98,6 +101,14 @@ def deepseek(system, turns, open_end):
     return text + ("Assistant:" if open_end else "")
 
 
+def deepseek_2(system, turns, open_end):
+    """Each question with the beginning of its answer, each answer as it is, then joined."""
+    text = system or ""
+    for i, words in enumerate(turns):
+        text += f"{words}<｜end▁of▁sentence｜>" if i % 2 else f"<|User|>: {words}\n\n<|Assistant|>:"
+    return text
+
+
 def yi(system, turns, open_end):
     text = f"{system or YI}\n\n### "
     for i, words in enumerate(turns):
@@ -120,6 +131,7 @@ ORACLES = {
     "llava-1.6-mistral": (llava_mistral, "<image>\n"),
     "llava-1.6-34b": (llava_chatml, "<image>\n"),
     "deepseek-vl-chat": (deepseek, "<image_placeholder>"),
+    "deepseek-vl2": (deepseek_2, "<image>\n"),
     "yi-vl": (yi, "<image_placeholder>\n"),
     "qwen-vl-chat": (qwen, "Picture 1: <img>PATH_OR_URL</img>\n"),
 }
@@ -143,6 +155,14 @@ def test_any_conversation_reads_as_the_published_code_writes_it(name, turns, sys
     assert got == oracle(system, written, open_end)
 
 
+def test_notes_say_what_one_cannot_see():
+    for name in ("gemma-3", "idefics3"):  # their templates write the start token
+        rendered = prompts.render([user(QUESTION)], name)
+        facts = prompts.get(name)
+        assert rendered.startswith(facts.bos) and "add_special_tokens=False" in facts.notes
+    assert "llava-hf" in prompts.get("llava-1.6-mistral").notes
+
+
 def test_cogvlm_chat_keeps_its_history_and_base_and_vqa_do_not():
     talk = [user("Who?"), assistant("A cat."), user("Where?", 0)]
     chat = prompts.render(talk, "cogvlm-chat", add_generation_prompt=True)
@@ -158,10 +178,12 @@ def test_pictures_of_later_turns_and_several_at_once():
     assert prompts.render(talk, "llava-1.5").count("<image>\n") == 3
     named = [{"type": "image", "image": "a.jpg"}, {"type": "text", "text": "Hm?"}]
     text = prompts.render([{"role": "user", "content": named}], "qwen-vl")
-    assert text == "Picture 1: <img>a.jpg</img>\nHm?"
+    assert text == "<img>a.jpg</img>Hm?"
     paths = [Path("b.jpg"), "c.jpg"]
+    text = prompts.render([user("Hm?", 2)], "qwen-vl-chat", images=paths)
+    assert "user\nPicture 1: <img>b.jpg</img>\nPicture 2: <img>c.jpg</img>\nHm?<|im" in text
     text = prompts.render([user("Hm?", 2)], "qwen-vl", images=paths)
-    assert text == "Picture 1: <img>b.jpg</img>\nPicture 2: <img>c.jpg</img>\nHm?"
+    assert text == "<img>b.jpg</img><img>c.jpg</img>Hm?"
 
 
 def test_the_articles_template_differs_from_llavas_own_in_two_places():
