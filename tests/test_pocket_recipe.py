@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import LlavaForConditionalGeneration
 
+from recipes import loop
 from recipes.pocket_llava import evaluate, packing, parts, train
 from recipes.pocket_llava.stages import EVERYTHING, STAGES
 from vlm_helpers import scenes
@@ -72,7 +73,7 @@ def test_generation_tags_mark_answers_and_their_end(processor):
 def test_a_packed_segment_is_to_the_model_a_prompt_of_its_own(processor, packer):
     """Its logits are those of the plain prompt, so what is trained is what is asked later."""
     model = parts.make_model(processor.tokenizer).eval()
-    trainee = train.Trainee(model).eval()
+    trainee = train.Trainee(model, packer.image_start).eval()
     mixture = packing.Mixture(EVERYTHING)
     batch = packer.batch(Draws("test"), mixture, [5])
     _, ids, positions, mask, learnt, _ = (batch[k][0] for k in (
@@ -95,7 +96,7 @@ def test_a_packed_segment_is_to_the_model_a_prompt_of_its_own(processor, packer)
         ).last_hidden_state
         got = model.lm_head(hidden)[0, segment]
         tensors = {key: torch.from_numpy(value) for key, value in batch.items()}
-        loss = trainee.answer_loss(trainee.seer.features(pixels), tensors, packer.image_start)
+        loss = trainee.answer_loss(trainee.seer.features(pixels), tensors)
     assert torch.allclose(got, expected, atol=2e-4)
     logits = model.lm_head(hidden)[0, :-1]
     target = torch.from_numpy(ids)[1:]
@@ -149,7 +150,6 @@ def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
         replace(STAGES[5], steps=2, batch=2, decay=0),
     ]
     monkeypatch.setattr(train, "STAGES", small)
-    monkeypatch.setattr(train, "NAMES", [stage.name for stage in small])
     arguments = ["train", "--out", str(tmp_path), "--eager", "--device", "cpu"]
     monkeypatch.setattr("sys.argv", [*arguments, "--until", small[1].name])
     train.main()
@@ -170,7 +170,7 @@ def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
         expected = after["trainee"][f"llava.{name}"].to(torch.bfloat16)
         assert torch.equal(value, expected), name
     AutoProcessor.from_pretrained(tmp_path / "pocket-llava")
-    again = train.Trainee(parts.make_model(parts.make_processor().tokenizer))
+    again = train.Trainee(parts.make_model(parts.make_processor().tokenizer), 0)
     train.load_weights(again, tmp_path / "pocket-llava")  # what --init does
     assert torch.equal(again.llava.lm_head.weight, model.lm_head.weight.float())
 
@@ -178,7 +178,6 @@ def test_training_runs_saves_resumes_and_exports(tmp_path, monkeypatch, capsys):
 def test_the_base_model_keeps_the_tower_and_starts_the_rest_anew(tmp_path, monkeypatch):
     align = replace(STAGES[-1], steps=1, batch=2, learns={"projector": 0.0})
     monkeypatch.setattr(train, "STAGES", [align])
-    monkeypatch.setattr(train, "NAMES", [align.name])
     folder = pocket_folder("pocket-llava")
     monkeypatch.setattr(
         "sys.argv",
@@ -193,9 +192,9 @@ def test_the_base_model_keeps_the_tower_and_starts_the_rest_anew(tmp_path, monke
 
 def test_rates_warm_up_and_fall_at_the_end():
     stage = replace(STAGES[-1], steps=1000, decay=100)
-    assert train.rate_factor(stage, 0) < 0.01
-    assert train.rate_factor(stage, 500) == 1
-    assert train.rate_factor(stage, 950) == pytest.approx(0.5)
+    assert loop.rate_factor(stage, 0) < 0.01
+    assert loop.rate_factor(stage, 500) == 1
+    assert loop.rate_factor(stage, 950) == pytest.approx(0.5)
 
 
 # --- the measuring --------------------------------------------------------------------------------

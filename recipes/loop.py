@@ -1,0 +1,194 @@
+"""The training loop of the pocket models: stages, resumable, on one GPU or a process a core.
+
+A `Run` says what is trained. Its state is saved every few minutes and at the end of each stage;
+started again, it goes on from there. On CPUs, several processes of one thread each train one model
+in shared memory without waiting for each other (Hogwild!, Niu et al. 2011); on a GPU, use one.
+Arithmetic and optimizer are chosen by what the machine is quick at (`optimizers.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import torch
+import torch.multiprocessing as mp
+from torch import nn
+from torch.utils.data import DataLoader
+
+from recipes.optimizers import bfloat16_is_quick, make_optimizers
+
+SECONDS_BETWEEN_SAVES, SECONDS_BETWEEN_CHECKS, REPORT_EVERY = 150, 600, 50
+
+
+class Run:
+    """What is trained: subclasses say how.
+
+    Attributes:
+        stages: in order; each has `name`, `steps`, `learns` (part: peak rate) and `decay`.
+        trainee: a module; `trainee(batch, stage)` gives the loss and a dict of what to log, and
+            `trainee.part(name)` the parameters of a part. `trainee.ends()` gives those that AdamW
+            is for whatever their shape, `trainee.compile()` makes it quicker.
+    """
+
+    stages: tuple
+    trainee: nn.Module
+
+    def steps(self, stage):
+        """A dataset of the stage's batches, one a step."""
+        raise NotImplementedError
+
+    def begin(self, stage) -> None:
+        """Called before a stage's first step."""
+
+    def check(self, stage) -> dict[str, float]:
+        """Figures to log every ten minutes."""
+        return {}
+
+    def end(self, stage, out: Path) -> None:
+        """Called after a stage's last step."""
+
+    def names(self) -> list[str]:
+        return [stage.name for stage in self.stages]
+
+
+def add_arguments(parser: argparse.ArgumentParser, out: str, stages) -> None:
+    parser.add_argument("--out", type=Path, default=Path(out))
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--loaders", type=int, default=0, help="processes that draw, for a GPU")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--eager", action="store_true", help="do not compile")
+    parser.add_argument("--init", type=Path, help="start from this checkpoint's weights")
+    names = [stage.name for stage in stages]
+    parser.add_argument("--stage", choices=names, help="start with this stage, not the first")
+    parser.add_argument("--until", choices=names, help="stop after this stage")
+
+
+def checked(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    args = parser.parse_args()
+    if state_file(args.out).exists() and (args.init or args.stage):
+        parser.error(
+            f"{state_file(args.out)} exists and goes on by itself: leave out --init and --stage."
+        )
+    return args
+
+
+def state_file(out: Path) -> Path:
+    return out / "state.pt"
+
+
+def train(run: Run, args) -> None:
+    """All stages, from the saved state where there is one, else from `args.stage` or the first."""
+    state = None
+    if state_file(args.out).exists():
+        state = torch.load(state_file(args.out), map_location="cpu", weights_only=True)
+        run.trainee.load_state_dict(state["trainee"])
+        print(f"going on from {state['stage']}, step {state['step']}", flush=True)
+    first = run.names().index(state["stage"] if state else args.stage or run.names()[0])
+    for stage in run.stages[first:]:
+        resumed = state is not None and state["stage"] == stage.name
+        step = state["step"] if resumed else 0
+        if not resumed:
+            run.begin(stage)
+        if step < stage.steps:
+            _stage(run, args, stage, step, state["optimizers"] if resumed else None)
+        run.end(stage, args.out)
+        if stage.name == args.until:
+            break
+
+
+def _stage(run, args, stage, step, optimizer_state) -> None:
+    common = (args, run, stage, step, optimizer_state)
+    if args.workers == 1:
+        work(0, *common)
+        run.trainee.to("cpu")
+        return
+    run.trainee.share_memory()
+    context = mp.get_context("spawn")
+    children = [context.Process(target=work, args=(rank, *common)) for rank in range(args.workers)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        if child.exitcode:
+            raise SystemExit(f"a worker of stage {stage.name} failed")
+
+
+def rate_factor(stage, step: int) -> float:
+    warm = min(1.0, (step + 1) / 200)
+    left = stage.steps - step
+    return warm * (min(1.0, left / stage.decay) if stage.decay else 1.0)
+
+
+def work(rank, args, run, stage, first_step, optimizer_state) -> None:
+    """One process's share of a stage: every so-manyeth step, without waiting for the others."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    device, trainee = torch.device(args.device), run.trainee
+    trainee.to(device)
+    for p in trainee.parameters():
+        p.requires_grad_(False)
+    optimizers = make_optimizers(trainee, stage.learns, args.device)
+    if optimizer_state:
+        for optimizer, state in zip(optimizers, optimizer_state):
+            optimizer.load_state_dict(state)
+    learning = [p for p in trainee.parameters() if p.requires_grad]
+    if not args.eager:
+        trainee.compile()
+    mine = range(first_step + rank, stage.steps, args.workers)
+    batches = DataLoader(run.steps(stage), batch_size=None, sampler=mine, num_workers=args.loaders)
+    sums, started = {}, time.time()
+    saved = checked_at = started
+    for done, (step, batch) in enumerate(zip(mine, batches), 1):
+        batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16_is_quick(args.device)):
+            loss, logs = trainee(batch, stage)
+        loss.backward()
+        nn.utils.clip_grad_norm_(learning, 1.0)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * rate_factor(stage, step)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if rank > 0:
+            continue
+        for key, value in logs.items():
+            sums[key] = sums.get(key, 0.0) + value.detach()
+        if done % REPORT_EVERY == 0:
+            means = {key: value.item() / REPORT_EVERY for key, value in sums.items()}
+            _report(args, stage, step, means, started)
+            sums = {}
+        if time.time() - checked_at > SECONDS_BETWEEN_CHECKS:
+            _report(args, stage, step, run.check(stage), started)
+            checked_at = time.time()
+        if time.time() - saved > SECONDS_BETWEEN_SAVES:
+            save_state(args.out, trainee, optimizers, stage, step + 1)
+            saved = time.time()
+    if rank == 0:
+        # the slower workers may be a few steps behind; what they still do goes into the weights
+        save_state(args.out, trainee, optimizers, stage, stage.steps)
+
+
+def _report(args, stage, step, figures, started) -> None:
+    row = {"stage": stage.name, "step": step, "minutes": round((time.time() - started) / 60, 2)}
+    row |= {key: round(value, 4) for key, value in figures.items()}
+    print(json.dumps(row), flush=True)
+    with open(args.out / "log.jsonl", "a") as log:
+        log.write(json.dumps(row) + "\n")
+
+
+def save_state(out: Path, trainee, optimizers, stage, step: int) -> None:
+    """Writes `state.pt` whole or not at all; the one before stays as `previous.pt`."""
+    state = {
+        "stage": stage.name,
+        "step": step,
+        "trainee": trainee.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+    }
+    torch.save(state, out / "state.tmp")
+    if state_file(out).exists():
+        os.replace(state_file(out), out / "previous.pt")
+    os.replace(out / "state.tmp", state_file(out))

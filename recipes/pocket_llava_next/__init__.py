@@ -1,0 +1,1 @@
+"""How pocket-llava-next is trained: `python -m recipes.pocket_llava_next.train`."""

@@ -1,0 +1,186 @@
+"""Training examples: one picture, cut into tiles, and as many independent questions as fit.
+
+As in `recipes.pocket_llava.packing`, a row is a shared prefix (`<s>USER: <image>…\n`) and then
+segments that see the prefix and themselves only. Here a picture has as many tokens as its grid
+asks for, so the prefixes of a batch have different lengths: they are padded to the longest, and
+what follows is laid out the same for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from transformers import LlavaNextProcessor
+from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
+
+from recipes.pocket_llava.parts import IMAGE_SIZE
+from recipes.pocket_llava_next import sight
+
+Turns = list[tuple[str, str]]
+
+
+@dataclass
+class Row:
+    """One picture with its segments, each a question with its answer or a short conversation."""
+
+    pixels: np.ndarray  # [1 + tiles, 3, 96, 96]
+    size: tuple[int, int]  # (height, width) of the picture
+    image_tokens: int
+    segments: list[tuple[list[int], list[bool]]]  # token ids, and which of them are answers
+    patches: dict[str, np.ndarray] = field(default_factory=dict)  # labels, [1 + tiles, 64, …] each
+
+
+class Packer:
+    """Makes rows and batches of them.
+
+    Args:
+        processor: the model's; pictures go through its own image processor.
+        room: tokens for the segments of one picture.
+    """
+
+    def __init__(self, processor: LlavaNextProcessor, room: int):
+        self.processor, self.room = processor, room
+        tokenizer = processor.tokenizer
+        self.encode = tokenizer.backend_tokenizer.encode_batch
+        self.eos, self.image = tokenizer.eos_token_id, processor.image_token_id
+        text = tokenizer("USER: <image>\n").input_ids
+        at = text.index(self.image)
+        self.before, self.after = text[:at], text[at + 1 :]
+
+    def segment(self, turns: Turns) -> tuple[list[int], list[bool]]:
+        """Token ids after the prefix, and which of them are answers."""
+        pieces = []
+        for number, (question, answer) in enumerate(turns):
+            pieces += [("USER: " if number else "") + question + " ASSISTANT:", " " + answer]
+        ids, learnt = [], []
+        for number, piece in enumerate(self.encode(pieces, add_special_tokens=False)):
+            tokens = list(piece.ids) + ([self.eos] if number % 2 else [])
+            ids += tokens
+            learnt += [bool(number % 2)] * len(tokens)
+        return ids, learnt
+
+    def row(self, image, talks: Iterable[Turns], label: Callable | None = None) -> Row:
+        """A picture with as many of `talks` as there is room for; those too long are passed over.
+
+        Args:
+            label: `Views` of the picture -> the labels of its patches.
+        """
+        made = self.processor.image_processor(image, return_tensors="np")
+        pixels, (height, width) = made["pixel_values"][0], made["image_sizes"][0].tolist()
+        tokens = self.processor._get_number_of_features(height, width, IMAGE_SIZE, IMAGE_SIZE) - 1
+        segments, left, misses = [], self.room, 0
+        for turns in talks:
+            found = self.segment(turns)
+            if len(found[0]) <= left:
+                segments.append(found)
+                left -= len(found[0])
+            else:
+                misses += 1
+            if misses == 3 or left < 8:
+                break
+        views = Views((width, height))
+        patches = label(views) if label else {}
+        return Row(pixels, (height, width), tokens, segments, patches)
+
+    def batch(self, rows: list[Row]) -> dict[str, torch.Tensor]:
+        """Rows side by side.
+
+        Returns:
+            pixels [tiles of all rows, 3, 96, 96]; sizes [rows, 2]; ids, positions, owner, learnt
+            [rows, prefix + room]. `owner` is 0 for the prefix, 1, 2, … for the segments, -1 for
+            padding. "prefix" holds the length of the padded prefix as a tensor's shape.
+        """
+        around = len(self.before) + len(self.after)
+        prefix = around + max(row.image_tokens for row in rows)
+        used = max(sum(len(ids) for ids, _ in row.segments) for row in rows)
+        length = prefix + max(used, 1)
+        ids = np.zeros((len(rows), length), np.int64)
+        owner = np.full((len(rows), length), -1, np.int64)
+        positions = np.zeros((len(rows), length), np.int64)
+        learnt = np.zeros((len(rows), length), bool)
+        for line, row in enumerate(rows):
+            own = around + row.image_tokens
+            ids[line, :own] = self.before + [self.image] * row.image_tokens + self.after
+            owner[line, :own] = 0
+            positions[line, :own] = np.arange(own)
+            at = prefix
+            for number, (tokens, answers) in enumerate(row.segments, 1):
+                span = slice(at, at + len(tokens))
+                ids[line, span], learnt[line, span], owner[line, span] = tokens, answers, number
+                positions[line, span] = own + np.arange(len(tokens))
+                at += len(tokens)
+        batch = {
+            "pixels": np.concatenate([row.pixels for row in rows]),
+            "sizes": np.array([row.size for row in rows]),
+            "prefix": np.zeros((prefix, 0), bool),
+            "ids": ids, "owner": owner, "positions": positions, "learnt": learnt,
+        }  # fmt: skip
+        for name in rows[0].patches:
+            batch[name] = np.concatenate([row.patches[name] for row in rows])
+        return {name: torch.from_numpy(value) for name, value in batch.items()}
+
+
+def sorted_batches(rows: list[Row], size: int) -> Iterator[list[Row]]:
+    """Rows in batches of `size`, each of rows with about as many picture tokens."""
+    rows = sorted(rows, key=lambda row: row.image_tokens)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+class Views:
+    """Where the pixels of a picture stand in its overview and its tiles.
+
+    Args:
+        size: (width, height) of the picture.
+    """
+
+    def __init__(self, size: tuple[int, int]):
+        from recipes.pocket_llava_next.parts import PINPOINTS
+
+        width, height = size
+        grid = select_best_resolution((height, width), PINPOINTS)
+        inner_height, inner_width = get_patch_output_size(
+            np.empty((1, height, width)), grid, input_data_format="channels_first"
+        )
+        self.rows, self.columns = grid[0] // IMAGE_SIZE, grid[1] // IMAGE_SIZE
+        left, top = (grid[1] - inner_width) // 2, (grid[0] - inner_height) // 2
+        # each view: its origin, and pixels of the view to a whole width and height of the picture
+        self.views = [((0.0, 0.0), (float(IMAGE_SIZE),) * 2)]
+        for row in range(self.rows):
+            for column in range(self.columns):
+                corner = (column * IMAGE_SIZE - left, row * IMAGE_SIZE - top)
+                self.views.append((corner, (float(inner_width), float(inner_height))))
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def points(self, view: int, fractions: np.ndarray) -> np.ndarray:
+        """Fractions of the picture, x and y in the last axis, as pixels of a view."""
+        origin, scale = self.views[view]
+        return fractions * np.array(scale, np.float32) - np.array(origin, np.float32)
+
+    def shrink(self, view: int) -> float:
+        """Pixels of the view to one of the picture, the smaller of the two directions."""
+        (_, (x, y)), (width, height) = self.views[view], self.size
+        return min(x / width, y / height)
+
+    def letters(self, text: str, places: np.ndarray, lines: np.ndarray, begins: np.ndarray):
+        """[views, 64, 6]: `sight.letter_labels` of each view.
+
+        Args:
+            places: [n, 3], centres and heights as fractions of width, height and height.
+        """
+        heights = places[:, 2] * self.size[1]
+        return np.stack(
+            [
+                sight.letter_labels(
+                    text, self.points(view, places[:, :2]), heights * self.shrink(view),
+                    lines, begins,
+                )
+                for view in range(len(self))
+            ]
+        )  # fmt: skip

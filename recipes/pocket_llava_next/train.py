@@ -1,0 +1,192 @@
+"""Trains pocket-llava-next: `python -m recipes.pocket_llava_next.train --out runs/next`.
+
+It begins with the weights of `pocket-llava`, goes through the stages of `stages.py`, saves its
+state every few minutes, and goes on from there when it is started again; see `recipes.loop`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import Dataset
+from transformers import AutoProcessor, LlavaNextForConditionalGeneration
+
+from recipes import loop
+from recipes.pocket_llava_next import corpus, model, packing, parts, sources
+from recipes.pocket_llava_next.sight import Sight
+from recipes.pocket_llava_next.stages import STAGES, Stage
+from vlm_helpers.scenes import Draws
+
+GROUP = 4  # steps whose pictures are drawn together and sorted by their number of tiles
+LABELS = ("letters", "things", "shapes")
+
+
+class Trainee(nn.Module):
+    """The model with its training forward pass over tiles or packed rows."""
+
+    def __init__(self, llava: LlavaNextForConditionalGeneration):
+        super().__init__()
+        llava.model.vision_tower.set_attn_implementation("eager")  # quicker for 65 tokens
+        self.llava = llava
+        self.sight = Sight(llava.model.vision_tower, llava.config.vision_config.hidden_size)
+        self.decode = model.decode
+
+    def compile(self) -> None:
+        self.sight.tower.compile(dynamic=True)
+        self.decode = torch.compile(model.decode, dynamic=True)
+
+    def forward(self, batch: dict[str, torch.Tensor], stage: Stage):
+        with torch.set_grad_enabled("vision" in stage.learns and torch.is_grad_enabled()):
+            features = self.sight.features(batch["pixels"])
+        logs, loss = {}, 0.0
+        if stage.dense:
+            logs = self.sight.losses(features, {name: batch[name] for name in LABELS})
+            loss = stage.dense * (logs["letters"] + 0.5 * logs["things"] + 0.1 * logs["shapes"])
+        if "ids" in batch:
+            scores, targets = self.answers(features, batch)
+            logs["answers"] = F.cross_entropy(scores, targets)
+            logs["tokens right"] = (scores.argmax(-1) == targets).float().mean()
+            loss = loss + logs["answers"]
+        return loss, logs
+
+    def answers(self, features, batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores [n, vocabulary] of the n answer tokens in the batch, and these tokens."""
+        prefix, ids = batch["prefix"].shape[0], batch["ids"]
+        pictures = model.picture_features(self.llava, features, batch["sizes"])
+        embeds = self.llava.get_input_embeddings()(ids)
+        here = (ids == self.llava.config.image_token_id)[..., None]
+        embeds = embeds.masked_scatter(here, pictures.to(embeds.dtype))
+        hidden = self.decode(
+            self.llava.model.language_model, embeds, batch["positions"], batch["owner"], prefix
+        )
+        learnt = batch["learnt"][:, prefix + 1 :]
+        scores = self.llava.lm_head(hidden[:, :-1][learnt]).float()
+        return scores, ids[:, prefix + 1 :][learnt]
+
+    def part(self, name: str) -> list[nn.Parameter]:
+        inner = self.llava.model
+        if name == "heads":
+            return self.sight.heads()
+        if name == "projector":
+            return [*inner.multi_modal_projector.parameters(), inner.image_newline]
+        modules = {
+            "vision": (inner.vision_tower,),
+            "decoder": (inner.language_model, self.llava.lm_head),
+        }[name]
+        return [p for module in modules for p in module.parameters()]
+
+    def ends(self) -> list[nn.Parameter]:
+        modules = (self.llava.lm_head, self.llava.get_input_embeddings())
+        return [p for m in modules for p in m.parameters()] + self.sight.heads()
+
+
+class Steps(Dataset):
+    """The batch of each step, drawn when it is asked for."""
+
+    def __init__(self, stage: Stage, number: int, processor):
+        self.stage, self.first = stage, 100_000_000 * (1 + number)
+        self.packer = packing.Packer(processor, stage.room)
+        self._group = (-1, [])
+
+    def __len__(self) -> int:
+        return self.stage.steps
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        stage = self.stage
+        if not stage.room or "decoder" not in stage.learns:
+            draws = Draws(f"next/{stage.name}/{step}")
+            hard = min(1.0, max(0.0, (step - stage.easy) / max(1, stage.harder)))
+            batch = sources.tiles(draws, self.first + step * stage.batch, stage.draws, hard)
+            return {name: torch.from_numpy(value) for name, value in batch.items()}
+        number, place = divmod(step, GROUP)
+        if self._group[0] != number:
+            self._group = (number, self._batches(number))
+        return self.packer.batch(self._group[1][place])
+
+    def _batches(self, number: int) -> list[list[packing.Row]]:
+        """The rows of `GROUP` steps: alike in size within a step, the steps in any order."""
+        draws = Draws(f"next/{self.stage.name}/{number}")
+        count = GROUP * self.stage.batch
+        rows = [self._row(draws, self.first + number * count + i) for i in range(count)]
+        return draws.shuffled(list(packing.sorted_batches(rows, self.stage.batch)))
+
+    def _row(self, draws: Draws, seed: int) -> packing.Row:
+        stage = self.stage
+        picture = sources.picture(draws, seed, stage)
+        return self.packer.row(
+            picture.image, picture.talks, picture.labels if stage.dense else None
+        )
+
+
+class NextRun(loop.Run):
+    def __init__(self, processor, trainee: Trainee):
+        self.stages, self.processor, self.trainee = STAGES, processor, trainee
+
+    def steps(self, stage: Stage) -> Steps:
+        return Steps(stage, self.names().index(stage.name), self.processor)
+
+    @cached_property
+    def questions(self):
+        from recipes.pocket_llava_next.check import Check
+
+        return Check(self.processor)
+
+    def check(self, stage: Stage) -> dict[str, float]:
+        return self.questions(self.trainee, sight_only="decoder" not in stage.learns)
+
+    def end(self, stage: Stage, out: Path) -> None:
+        if stage.save_as:
+            export(self.trainee.llava, self.processor, out / stage.save_as)
+
+
+def export(llava, processor, folder: Path) -> None:
+    """Writes model and processor as they ship: bf16 safetensors."""
+    layers = llava.config.text_config.num_hidden_layers
+    shipped = parts.make_model(processor.tokenizer, layers).to(torch.bfloat16)
+    shipped.load_state_dict({k: v.to(torch.bfloat16) for k, v in llava.state_dict().items()})
+    shipped.generation_config.max_new_tokens = None
+    shipped.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
+
+
+def find_processor(out: Path, init: Path | None):
+    """The run's own processor, made at its first start: a page reworded since then would give
+    another vocabulary, and the weights would mean other tokens."""
+    kept = out / "processor"
+    if not kept.exists():
+        if init:
+            processor = AutoProcessor.from_pretrained(init)
+        else:
+            processor = parts.make_processor(parts.longer_tokenizer(corpus.texts()))
+        processor.save_pretrained(kept)
+    return AutoProcessor.from_pretrained(kept)
+
+
+def make_run(out: Path, init: Path | None = None) -> NextRun:
+    processor = find_processor(out, init)
+    llava = parts.make_model(processor.tokenizer)
+    if init:
+        weights = LlavaNextForConditionalGeneration.from_pretrained(init, dtype=torch.float32)
+        llava.load_state_dict(weights.state_dict())
+    else:
+        parts.from_pocket_llava(llava, processor.tokenizer)
+    return NextRun(processor, Trainee(llava))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    loop.add_arguments(parser, "runs/pocket-llava-next", STAGES)
+    args = loop.checked(parser)
+    args.out.mkdir(parents=True, exist_ok=True)
+    loop.train(make_run(args.out, args.init), args)
+
+
+if __name__ == "__main__":
+    main()

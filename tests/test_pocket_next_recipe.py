@@ -1,0 +1,299 @@
+"""The recipe of pocket-llava-next: what is trained is what the stock model is asked later."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from recipes import loop, optimizers
+from recipes.pocket_llava_next import (
+    card,
+    check,
+    evaluate,
+    packing,
+    parts,
+    scores,
+    sight,
+    sources,
+    stages,
+    text,
+    train,
+)
+from vlm_helpers import evaluation, pages, scenes
+
+TEXTS = ["Invoice number 12, total amount of the hippopotamus"] * 3 + ["a total of <loc_05>"]
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return parts.make_processor(parts.longer_tokenizer(TEXTS))
+
+
+@pytest.fixture(scope="module")
+def llava(processor):
+    model = parts.make_model(processor.tokenizer, layers=6).eval()
+    parts.from_pocket_llava(model, processor.tokenizer)
+    return model
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(parts.POCKET_LLAVA)
+
+
+def test_new_tokens_follow_the_old_ones_and_leave_their_text_alone(processor, pocket):
+    tokenizer = processor.tokenizer
+    old, new = pocket.get_vocab(), tokenizer.get_vocab()
+    assert all(new[token] == at for token, at in old.items()) and len(new) > len(old)
+    for question in scenes.sample(3).questions():
+        line = f"USER: {question.text} ASSISTANT: {question.answer}"
+        assert tokenizer(line).input_ids == pocket(line).input_ids
+    assert tokenizer.tokenize(" total hippopotamus 907 <loc_07>") == [
+        "Ġtotal", "Ġhippopotamus", "Ġ", "9", "0", "7", "Ġ", "<loc_07>",
+    ]  # fmt: skip
+    odd = "Ein Würfel, 骰子 & <3 <loc_63>"
+    assert tokenizer.decode(tokenizer(odd, add_special_tokens=False).input_ids) == odd
+
+
+def test_merges_come_in_the_order_of_their_number(pocket):
+    found = parts.new_merges(pocket.backend_tokenizer, ["zqzqzq zq"] * 2 + ["xk"] * 3, 3)
+    assert found[0] == ("z", "q") and ("x", "k") in found
+
+
+def test_a_new_token_begins_as_the_mean_of_its_pieces(processor, llava, pocket):
+    token, rows = "Ġhippopotamus", llava.get_input_embeddings().weight
+    at = processor.tokenizer.convert_tokens_to_ids(token)
+    pieces = [piece.id for piece in pocket.backend_tokenizer.model.tokenize(token)]
+    assert at >= len(pocket) and len(pieces) > 2
+    assert torch.allclose(rows[at], rows[pieces].mean(0), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(96, 96), (384, 96), (150, 250)])
+def test_a_packed_segment_is_to_the_stock_model_a_prompt_of_its_own(processor, llava, size):
+    """The same picture tokens, the same scores, the same greedy answer."""
+    trainee, packer = train.Trainee(llava), packing.Packer(processor, room=120)
+    rows, prompts = [], []
+    for seed, shape in enumerate([size, (96, 192)]):  # two prefixes of different length
+        scene = scenes.sample(seed)
+        image = scene.image.resize(shape)
+        talks = [[(q.text, q.answer)] for q in scene.questions(["color", "count", "exists"])]
+        rows.append(packer.row(image, talks))
+        prompts.append((image, talks))
+    batch = packer.batch(rows)
+    prefix = batch["prefix"].shape[0]
+    with torch.no_grad():
+        features = trainee.sight.features(batch["pixels"])
+        scores, targets = trainee.answers(features, batch)
+        at = 0
+        for image, talks in prompts:
+            for ((question, answer),) in talks:
+                turns = scenes.to_messages([(question, answer)])
+                whole = processor(
+                    text=processor.apply_chat_template(turns), images=image, return_tensors="pt"
+                )
+                start = processor(
+                    text=processor.apply_chat_template(turns[:1], add_generation_prompt=True),
+                    images=image, return_tensors="pt",
+                )  # fmt: skip
+                asked = start["input_ids"].shape[1]
+                learnt = whole["input_ids"][0, asked:]
+                span = slice(at, at + len(learnt))
+                assert torch.equal(targets[span], learnt)
+                stock = llava(**whole).logits[0, asked - 1 : -1]
+                assert torch.allclose(scores[span], stock, atol=1e-3)
+                reply = llava.generate(**start, max_new_tokens=len(learnt), do_sample=False)
+                right = bool((scores[span].argmax(-1) == learnt).all())
+                assert torch.equal(reply[0, asked:], learnt) == right
+                at += len(learnt)
+    assert at == len(targets) and prefix > min(row.image_tokens for row in rows) + 5
+
+
+def test_views_find_the_pixels_that_the_processor_cut(processor):
+    """A red dot drawn anywhere is where `Views` says, in the overview and in its tile."""
+    for size, spot in [((288, 192), (0.9, 0.2)), ((100, 140), (0.3, 0.8)), ((384, 96), (0.6, 0.5))]:
+        image = text.Image.new("RGB", size)
+        x, y = int(spot[0] * size[0]), int(spot[1] * size[1])
+        image.paste((255, 0, 0), (x - 4, y - 4, x + 5, y + 5))
+        pixels = processor.image_processor(image, return_tensors="np")["pixel_values"][0]
+        views, found = packing.Views(size), 0
+        assert len(views) == len(pixels)
+        exact = np.array([[(x + 0.5) / size[0], (y + 0.5) / size[1]]], np.float32)
+        for number, view in enumerate(pixels):
+            px, py = views.points(number, exact)[0]
+            if 0 <= px < 96 and 0 <= py < 96:
+                assert view[0, int(py), int(px)] > 1.0
+                found += 1
+        assert found == 2
+
+
+def test_letters_are_labelled_where_they_stand():
+    labels = sight.letter_labels(
+        "aBc?é", np.array([[1, 1], [5, 2], [13, 3], [2, 8], [500, 3]], np.float32),
+        np.array([9, 9, 9, 3, 9]), np.array([0, 0, 0, 1, 0]), np.array([1, 0, 1, 0, 1]),
+    )  # fmt: skip
+    letter = sight.LETTERS
+    assert labels[0].tolist() == [letter["a"], letter["B"], sight.UNREADABLE, 1, 0, -1]
+    assert labels[1].tolist() == [letter["c"], sight.EMPTY, sight.EMPTY, 1, -1, -1]
+    assert (labels[2:, :3] == sight.EMPTY).all()
+
+
+def test_a_page_tells_the_tower_what_its_patches_hold():
+    page = pages.sample(1, kind="table", clean=True)
+    picture = sources.whole(page)
+    found = picture.labels(packing.Views(picture.size))["letters"][1:, :, :3]
+    names = {at: letter for letter, at in sight.LETTERS.items()}
+    seen = sorted(names[at] for at in found.ravel() if at > sight.UNREADABLE)
+    printed = sorted(c for c in page.characters().text if c in sight.LETTERS)
+    assert len(seen) > 0.9 * len(printed)  # a patch has room for three
+
+
+def test_things_are_labelled_by_what_covers_a_patch():
+    labels = sight.thing_labels([(0, 0, 0.5, 0.5), (0.25, 0.25, 0.5, 0.5)], ["ant", "cow"])
+    names = ["", *sight.atlas.things().names]
+    grid = labels[:, 0].astype(int).reshape(8, 8)
+    assert names[grid[0, 0]] == "ant" and names[grid[3, 3]] == "cow" and grid[5, 5] == 0
+
+
+def test_muon_in_float32_moves_as_the_one_of_torch():
+    torch.manual_seed(0)
+    ours, theirs = (torch.nn.Parameter(torch.ones(96, 160)) for _ in range(2))
+    mine = optimizers.Muon32([ours], lr=0.1, weight_decay=0.01)
+    stock = torch.optim.Muon(
+        [theirs], lr=0.1, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", momentum=0.95
+    )
+    for _ in range(3):
+        gradient = torch.randn(96, 160)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        mine.step()
+        stock.step()
+    moved, expected = (ours - 1).detach().flatten(), (theirs - 1).detach().flatten()
+    assert torch.cosine_similarity(moved, expected, dim=0) > 0.99
+    assert moved.norm() / expected.norm() == pytest.approx(1, abs=0.05)
+
+
+SMALL = (
+    stages.Stage("see", 2, 4, {"text": 2, "shapes": 1, "things": 1}, {"vision": 1e-4}, dense=1.0),
+    stages.Stage(
+        "ask", 6, 1, {"strips": 1, "scenes": 1}, {"vision": 1e-4, "decoder": 1e-3, "heads": 1e-3},
+        dense=0.2, lines=1, room=48, save_as="done",
+    ),
+)  # fmt: skip
+
+
+def run_until(out, processor, monkeypatch, steps, steps_of_all=6):
+    """Trains to a step of the second stage, as if the command had been ended there."""
+    monkeypatch.setattr(train, "STAGES", (SMALL[0], replace(SMALL[1], steps=steps)))
+    monkeypatch.setattr(loop, "rate_factor", lambda stage, step: (step + 1) / 100)
+    if not (out / "processor").exists():
+        processor.save_pretrained(out / "processor")
+    monkeypatch.setattr("sys.argv", ["train", "--out", str(out), "--eager", "--device", "cpu"])
+    train.main()
+
+
+def test_training_goes_on_as_if_it_had_not_been_ended(processor, tmp_path, monkeypatch):
+    run_until(tmp_path / "straight", processor, monkeypatch, 6)
+    run_until(tmp_path / "halves", processor, monkeypatch, 3)
+    run_until(tmp_path / "halves", processor, monkeypatch, 6)
+    straight, halves = (
+        torch.load(tmp_path / name / "state.pt", weights_only=True)
+        for name in ("straight", "halves")
+    )
+    assert (halves["stage"], halves["step"]) == ("ask", 6)
+    for name, value in straight["trainee"].items():
+        assert torch.equal(value, halves["trainee"][name]), name
+
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    shipped = AutoModelForImageTextToText.from_pretrained(tmp_path / "halves" / "done")
+    assert shipped.dtype == torch.bfloat16
+    for name, value in shipped.state_dict().items():
+        assert torch.equal(value, halves["trainee"][f"llava.{name}"].to(torch.bfloat16)), name
+    again = AutoProcessor.from_pretrained(tmp_path / "halves" / "done")
+    assert again.image_processor.image_grid_pinpoints == parts.PINPOINTS
+    assert (tmp_path / "halves" / "previous.pt").exists()
+
+
+# --- the measuring --------------------------------------------------------------------------------
+
+
+class Oracle:
+    """Answers by looking into the pages; `says` makes it answer the same to everything."""
+
+    def __init__(self, items, says=None):
+        self.answers = {question.text: question.answer for _, question in items.pairs}
+        self.says = says
+
+    def ask(self, images, questions, **_):
+        if self.says is not None:
+            return [self.says] * len(questions)
+        return [self.answers[text] for text in questions]
+
+
+@pytest.mark.parametrize("row", evaluate.ROWS, ids=lambda row: row.name)
+def test_the_truth_scores_best_and_nonsense_worst(row):
+    items = evaluate.exam(row, 4, "test", 0)
+    assert len(items) == 4 and {q.skill for _, q in items.pairs} <= set(row.skills)
+    items.pairs = list({question.text: (page, question) for page, question in items.pairs}.values())
+    true = evaluate.measure(row, evaluation.quiz, Oracle(items), items)
+    wrong = evaluate.measure(row, evaluation.quiz, Oracle(items, "xyzzy"), items)
+    assert set(row.bars) <= set(true)
+    for figure in row.bars:
+        best, worst = (0, 0.5) if figure == "CER" else (1, 0)
+        assert true[figure] == pytest.approx(best, abs=0.06), figure  # corners are in 64ths
+        assert wrong[figure] >= worst if figure == "CER" else wrong[figure] == worst
+    assert set(evaluate.majority(row, items)) == set(true)
+
+
+def test_similar_answers_count_for_something():
+    assert scores.distance("kitten", "sitting") == 3 and scores.distance("", "ab") == 2
+    found = scores.anls(["Bred", "3.50", "nothing"], ["Bread", "3.50", "Milk"], ())
+    assert found == {"exact": pytest.approx(1 / 3), "ANLS": pytest.approx((0.8 + 1) / 3)}
+    assert scores.character_errors(["abd", ""], ["abc", "de"], ())["CER"] == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [("1,500", 1500), ("1.500", 1500), ("3,5", 3.5), ("$1,234.50", 1234.5), ("1.234,50", 1234.5),
+     ("-7", -7), ("12 %", 12), ("0.125", 0.125), ("none", None), ("2 000", 2000),
+     (".5", 0.5), (".125", 0.125)],
+)  # fmt: skip
+def test_numbers_are_read_in_every_convention(said, value):
+    assert scores.number(said) == value
+
+
+def test_a_value_may_be_five_percent_off():
+    found = scores.within_five_percent(["104", "106", "none"], ["100", "100", "7"], ())
+    assert found["within 5 %"] == pytest.approx(1 / 3)
+
+
+def test_the_overview_alone_is_one_tile():
+    asked = []
+    model = type("Model", (), {"ask": lambda self, images, questions: asked.extend(images)})()
+    evaluate.Overview(model).ask([[text.Image.new("RGB", (288, 192))]], ["?"])
+    assert asked[0][0].size == (96, 96)
+
+
+def test_a_check_names_skills_and_takes_no_answer_for_right(processor, llava):
+    found = check.Check(processor, of_each=1)(train.Trainee(llava))
+    assert {"receipt: read", "things: name", "scene: color", "letters right"} <= set(found)
+    assert all(0 <= value <= 1 for value in found.values()) and found["receipt: total"] == 0
+
+
+def test_the_card_says_what_falls_short():
+    figures = {
+        row.name: {"seeing": dict.fromkeys(row.bars, 0.5), "blind": dict.fromkeys(row.bars, 0.25)}
+        for row in evaluate.ROWS
+    }
+    lines = card.page_table(figures)
+    assert "| field | exact | **0.500** (short by 0.250) | 0.75 | 0.95 |  |  | 0.250 |" in lines[2]
+    assert "(short by 0.400)" in next(line for line in lines if "CER" in line)
+    assert "short" not in card.verdict("exact", 0.9, 0.9) + card.verdict("CER", 0.02, 0.1)
+    old = {skill: {figure: 0.98} for _, skill, figure, *_ in card.TARGETS}
+    for _, skill, figure, *_ in card.TARGETS:
+        old[skill][figure] = 0.98
+    assert "short" not in "".join(card.shape_table(old, old))
+    log = [{"stage": "see", "step": 50, "letters": 1.25}, {"stage": "see", "step": 60, "x": 1.0}]
+    assert card.curve(log)[2:] == ["| see | 50 | 1.25 |  |  |  |  |"]
