@@ -59,6 +59,7 @@ def next_tokens(
     height = rows * (0.24 * top + 0.42) + (0.65 if others is not None else 0.3)
     size = (WIDTH * max(columns, 2) / max(columns, 4), height)
     with drawing(rows, columns, size) as (figure, grid):
+        figure.get_layout_engine().set(wspace=0.06)  # a long token stays clear of its neighbour
         for ax in grid[steps:]:
             ax.set_axis_off()
         for step, ax in enumerate(grid[:steps]):
@@ -84,7 +85,7 @@ def _token_bars(ax: Any, values: Any, ids: list, names: list[str], taken: int) -
     ax.barh(range(len(ids)), lengths, color=colors, height=0.72)
     for y, length in enumerate(lengths):
         ax.text(1.46, y, _short(length), va="center", ha="right", fontsize=8.5)
-    ax.set_yticks(range(len(ids)), names, family="monospace")
+    ax.set_yticks(range(len(ids)), names, family="monospace", fontsize=8.5)
     ax.tick_params(axis="y", length=0)
     ax.set(xlim=(0, 1.46), xticks=[0, 0.5, 1])
     ax.set_xticklabels(["0", "0.5", "1"])
