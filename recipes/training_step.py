@@ -9,6 +9,7 @@ On CUDA the peak is torch's own figure; on a CPU it is the most bytes that tenso
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -49,44 +50,48 @@ class Peak(TorchDispatchMode):
         return found
 
 
-def measure(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[float, int, float]:
-    """(peak in GiB, operations, seconds) of forwards and backwards, once AdamW has its states."""
+def step(model: Any, inputs: dict[str, torch.Tensor]) -> None:
+    """Forwards and backwards."""
+    model.zero_grad(set_to_none=True)
+    short = torch.autocast(model.device.type, model.dtype, enabled=model.dtype != torch.float32)
+    with short:
+        loss = model(**inputs, use_cache=False).loss
+    loss.backward()
+
+
+def peak_and_operations(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[float, int]:
+    """Of a step once AdamW has its states: the peak in GiB, and the operations."""
     model.train()
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], foreach=False)
-    device = next(model.parameters()).device
-    short = torch.autocast(device.type, model.dtype, enabled=model.dtype != torch.float32)
-
-    def run() -> None:
-        with short:
-            loss = model(**inputs, use_cache=False).loss
-        loss.backward()
-
-    run()
+    learning = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learning, foreach=False)
+    for parameter in learning:
+        parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     model.zero_grad(set_to_none=True)
     states = [tensor for state in optimizer.state.values() for tensor in state.values()]
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        run()
-        most = torch.cuda.max_memory_allocated(device)
-    else:
-        before = [*model.parameters(), *model.buffers(), *states, *inputs.values()]
-        with Peak(before) as peak:
-            run()
-        most = peak.most
-    model.zero_grad(set_to_none=True)
-    with FlopCounterMode(display=False) as counter:
-        run()
+    before = [*model.parameters(), *model.buffers(), *states, *inputs.values()]
+    cuda = model.device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(model.device)
+    peak = contextlib.nullcontext() if cuda else Peak(before)
+    with peak:
+        step(model, inputs)
+    most = torch.cuda.max_memory_allocated(model.device) if cuda else peak.most
+    with FlopCounterMode(display=False) as counter:  # apart: it keeps tensors for itself
+        step(model, inputs)
+    return most / GIB, counter.get_total_flops()
+
+
+def seconds(model: Any, inputs: dict[str, torch.Tensor]) -> float:
+    """Of a step, the least of three."""
     times = []
     for _ in range(3):
-        model.zero_grad(set_to_none=True)
         began = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        step(model, inputs)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize(model.device)
         times.append(time.perf_counter() - began)
-    model.zero_grad(set_to_none=True)
-    return most / GIB, counter.get_total_flops(), min(times)
+    return min(times)
 
 
 def speed(device: str, dtype: torch.dtype, side: int = 2048) -> float:
@@ -159,14 +164,14 @@ def rows(device: str, with_large: bool = False) -> Iterator[tuple]:
             if checkpointing:
                 model.gradient_checkpointing_enable({"use_reentrant": False})
                 model.enable_input_require_grads()
-            most, operations, seconds = measure(model, inputs)
-            model.gradient_checkpointing_disable()
+            most, operations = peak_and_operations(model, inputs)
+            took = seconds(model, inputs)
             batch, tokens = inputs["input_ids"].shape
             found = vh.training.estimate(
                 model, tokens=tokens, batch_size=batch, checkpointing=checkpointing
             )
             label = f"{name}, {way}{', checkpointing' if checkpointing else ''}"
-            yield label, found.total, most, found.operations, operations, seconds
+            yield label, found.total, most, found.operations, operations, took
 
 
 def main() -> None:

@@ -91,6 +91,53 @@ def test_a_truncated_picture_far_down_in_a_data_set(collator, tmp_path):
     assert [fault.row for fault in caught.value.faults] == [1, 3]
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_stream_that_went_through_map(collator, tmp_path, damaged):
+    """It does not know its columns any more, and opens its pictures itself."""
+    table = datasets.Dataset.from_list([good(seed) for seed in range(3)])
+    table = table.cast_column("images", datasets.List(datasets.Image(decode=False))).to_list()
+    if damaged:
+        table[1]["images"][0]["bytes"] = table[1]["images"][0]["bytes"][:900]
+    features = datasets.Dataset.from_list([good()]).features
+    datasets.Dataset.from_list(table, features=features).to_parquet(tmp_path / "rows.parquet")
+    stream = datasets.load_dataset(
+        "parquet", data_files=str(tmp_path / "rows.parquet"), split="train", streaming=True
+    ).map(lambda row: {**row, "images": [image.resize((96, 96)) for image in row["images"]]})
+    if not damaged:
+        assert len(preflight(stream, collator, progress=False).tokens) == 3
+        return
+    with pytest.raises(PreflightError, match="Row 1: it cannot be read .* the stream ends there"):
+        preflight(stream, collator, progress=False)
+
+
+def test_parts_of_a_data_set_are_numbered_on(collator):
+    rows = planted()
+    with pytest.raises(PreflightError) as caught:
+        preflight(rows[6:], collator, progress=False, first=6)
+    assert [fault.row for fault in caught.value.faults] == [6, 11]
+    assert caught.value.rows == 6
+    rows = [good(seed) for seed in range(5)]
+    parts = [preflight(rows[a:b], collator, progress=False, first=a) for a, b in ((0, 2), (2, 5))]
+    assert parts[0] + parts[1] == preflight(rows, collator, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (datasets.DatasetDict({"train": datasets.Dataset.from_list([good()])}),
+         r"not a DatasetDict: give one of its splits, rows\['train'\]"),
+        (good(), "not a dict: put the row into a list"),
+        (datasets.Dataset.from_list([good()]).to_pandas(), r"DataFrame: rows.to_dict\('records'\)"),
+        ("rows.parquet", "not a str: load it first"),
+        (None, "not a NoneType: load it first"),
+    ],
+    ids=["DatasetDict", "row", "DataFrame", "path", "None"],
+)  # fmt: skip
+def test_what_is_no_list_of_rows(collator, rows, says):
+    with pytest.raises(TypeError, match=says):
+        preflight(rows, collator, progress=False)
+
+
 def test_faults_of_one_kind_share_a_line(collator):
     rows = [{"text": "no messages"}] * 30
     with pytest.raises(PreflightError) as caught:

@@ -11,8 +11,9 @@ class RowError(ValueError):
     Attributes:
         row: its number, counted from 0, in what was given.
         why: what is wrong and what to do about it, without the number.
+        name: its `id`, where it has one.
     """
 
     def __init__(self, row: int, why: str, name: Any = None):
-        self.row, self.why = row, why
+        self.row, self.why, self.name = row, why, name
         super().__init__(f"Row {row:,}{'' if name is None else f' (id {name!r})'}: {why}")

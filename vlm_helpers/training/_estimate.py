@@ -6,13 +6,23 @@ which have shapes and no contents: a model of seven billion parameters takes sec
 
 from __future__ import annotations
 
+import copy
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import peft
+import torch
+import transformers
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+from transformers.modeling_layers import GradientCheckpointingLayer
+
 from vlm_helpers import _memory as memory
-from vlm_helpers._words import number, whole_number
+from vlm_helpers._words import first_line, number, whole_number
 from vlm_helpers.loading import _checkpoints as checkpoints
 
 
@@ -28,6 +38,7 @@ class Estimate:
         logits: what the loss works on, with all tokens at once; TRL does it in pieces, with less.
         parameters, trainable: how many there are, and how many learn.
         operations: of one step, forwards and backwards, an addition and a multiplication each.
+        checkpointing: whether activations are computed once more instead of kept.
         left_out: what could not be counted, in a sentence, or "".
     """
 
@@ -39,6 +50,7 @@ class Estimate:
     parameters: int
     trainable: int
     operations: float
+    checkpointing: bool
     left_out: str = ""
 
     @property
@@ -61,6 +73,11 @@ class Estimate:
         for name in ("weights", "gradients", "optimizer", "activations", "logits", "total"):
             lines.append(f"{name:12}{getattr(self, name):8.2f} GiB")
         lines.append(f"{'a step':12}{self.operations / 1e12:8.2f} Tflop")
+        lines.append(
+            f"Activations are {'computed once more' if self.checkpointing else 'all kept'}: "
+            f"checkpointing is {'on, as' if self.checkpointing else 'off; it is on'} by default in "
+            "TRL."
+        )
         return "\n".join([*lines, *([self.left_out] if self.left_out else [])])
 
 
@@ -87,7 +104,8 @@ def estimate(
     language model; or a `peft.LoraConfig`.
     `tokens`: of a row, image tokens included. `batch_size`: rows in a step on one device.
     `pictures`: in each row.
-    `checkpointing`: keep of each layer only what goes into it, and compute the rest once more.
+    `checkpointing`: keep of each layer only what goes into it, and compute the rest once more, as
+    TRL does unless it is told not to (`activation_checkpointing=False` in `SFTConfig`).
 
     The activations are those tensors that autograd saves (`saved_tensors_hooks`), the operations
     those of matrix products (`FlopCounterMode`). The sum is an upper bound: gradients come while
@@ -96,42 +114,54 @@ def estimate(
     `pixel_values`, or for tiles, are left out, which the result then says; where the vision
     encoder is frozen it keeps no activations anyway.
 
-    Raises `ValueError` for options that cannot be, and what `vh.load` raises for a model that is
-    not to be found.
+    Raises `ValueError` for options that cannot be and for a model whose step cannot be run on
+    shapes alone, and what `vh.load` raises for a model that is not to be found.
     """
     for name, value, least in (("tokens", tokens, 1), ("batch_size", batch_size, 1),
                                ("pictures", pictures, 0)):  # fmt: skip
         whole_number(name, value, least)
     memory.check_quantization(quantization)
-    network = _network(model, dtype, lora)
-    return _measure(network, quantization, tokens, batch_size, pictures, checkpointing)
-
-
-def _network(model: Any, dtype: Any, lora: Any) -> Any:
-    """The model with its adapters; one that is built here has shapes only."""
-    import torch
-    import transformers
-
     if isinstance(model, torch.nn.Module):
         if lora is not None:
             raise ValueError(
                 "lora is for a model that is built here: put the adapters on with "
                 "peft.get_peft_model(model, …) first."
             )
-        return model
-    dtype = memory.dtype_name(dtype)
+        network = model
+    else:
+        network = _built(model, memory.dtype_name(dtype), lora)
+    if hasattr(network, "get_base_model"):
+        network = network.get_base_model()
+    if not any(p.requires_grad for p in network.parameters()):
+        raise ValueError("No parameter of this model learns: set requires_grad, or give lora.")
+    name = type(network).__name__
+    with _sentence(f"A step of {name} cannot be run on shapes alone, so measure a real one"):
+        return _measure(network, quantization, tokens, batch_size, pictures, checkpointing)
+
+
+@contextmanager
+def _sentence(beginning: str) -> Iterator[None]:
+    """Models of any kind run in here, so they may fail in any way."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{beginning}: {first_line(error)}") from error
+
+
+def _built(model: Any, dtype: str, lora: Any) -> Any:
+    """The model with its adapters, of shapes only."""
     _check_lora(lora)
     config = model
     if isinstance(model, str | Path):
         config = transformers.AutoConfig.from_pretrained(checkpoints.find(model).folder)
-    with torch.device("meta"):
-        network = transformers.AutoModelForImageTextToText.from_config(
-            config, dtype=getattr(torch, dtype)
-        )
+    kind = type(config).__name__
+    with _sentence(f"No vision language model can be built from this {kind}"):
+        with torch.device("meta"):
+            network = transformers.AutoModelForImageTextToText.from_config(
+                config, dtype=getattr(torch, dtype)
+            )
     if lora is None:
         return network
-    import peft
-
     if not isinstance(lora, peft.PeftConfig):
         inside = set(network.get_decoder().modules()) - {network.get_output_embeddings()}
         if network in inside:
@@ -150,8 +180,6 @@ def _network(model: Any, dtype: Any, lora: Any) -> Any:
 
 def _check_lora(lora: Any) -> None:
     """Before a model is built for it."""
-    import peft
-
     if lora is None or isinstance(lora, peft.PeftConfig):
         return
     try:
@@ -170,49 +198,39 @@ def _measure(
     pictures: int,
     checkpointing: bool,
 ) -> Estimate:
-    import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.utils.flop_counter import FlopCounterMode
-    from transformers.modeling_layers import GradientCheckpointingLayer
-
-    inner = network.get_base_model() if hasattr(network, "get_base_model") else network
-    parameters = dict(inner.named_parameters())
-    learning = {name: p for name, p in parameters.items() if p.requires_grad}
-    if not learning:
-        raise ValueError("No parameter of this model learns: set requires_grad, or give lora.")
-    layers = [m for m in inner.modules() if isinstance(m, GradientCheckpointingLayer)]
-    dtype = inner.dtype
-    kept = _Kept(tokens, _vocabulary(inner))
-    hooks = [h for layer in layers for h in kept.watch(layer)]
-    was_training = inner.training
-    inner.train()
-    try:
-        with FakeTensorMode():
-            tensors = {
-                f"model.{name}": torch.empty(t.shape, dtype=t.dtype).requires_grad_(t.requires_grad)
-                for name, t in [*parameters.items(), *inner.named_buffers()]
-            }
-            kept.ignore(tensors.values())
-            words = inner.get_input_embeddings().weight
-            width = words.shape[1]
-            # What comes before the decoder passes gradients on where any of it learns.
-            inside = {id(p) for p in inner.get_decoder().parameters()} - {id(words)}
-            early = any(id(p) not in inside for p in learning.values())
-            embeds = torch.empty(batch_size, tokens, width, dtype=dtype, requires_grad=early)
-            pixels = _pixels(inner, batch_size * pictures, dtype)
-            labels = torch.zeros(batch_size, tokens, dtype=torch.long)
-            short = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
-            with FlopCounterMode(display=False) as counter, short:
-                kept.counter = counter
-                with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
-                    step = _step()(inner)
-                    loss = torch.func.functional_call(step, tensors, (pixels, embeds, labels))
-                loss.backward()
-                operations = counter.get_total_flops()
-    finally:
-        inner.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        inner = _shapes(network)
+        parameters = dict(inner.named_parameters())
+        learning = {name: p for name, p in parameters.items() if p.requires_grad}
+        inner.train()
+        short = torch.autocast("cpu", inner.dtype, enabled=inner.dtype != torch.float32)
+        with torch.no_grad(), short:
+            pixels = _pixels(inner, batch_size * pictures)
+        saw = pixels is not None
+        kept = _Kept(tokens, _vocabulary(inner))
+        kept.ignore([*parameters.values(), *inner.buffers()])
+        for module in inner.modules():
+            if isinstance(module, GradientCheckpointingLayer):
+                kept.watch(module)
+        words = inner.get_input_embeddings().weight
+        # What comes before the decoder passes gradients on where any of it learns.
+        inside = {id(p) for p in inner.get_decoder().parameters()} - {id(words)}
+        early = any(id(p) not in inside for p in learning.values())
+        width = words.shape[1]
+        embeds = torch.empty(batch_size, tokens, width, dtype=inner.dtype, requires_grad=early)
+        labels = torch.zeros(batch_size, tokens, dtype=torch.long)
+        with FlopCounterMode(display=False) as counter, short:
+            kept.counter = counter
+            with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
+                speak, kinds = _speaker(inner), {}
+                for name in inspect.signature(speak.forward).parameters:
+                    if name in ("token_type_ids", "mm_token_type_ids"):  # some ask for them
+                        kinds[name] = torch.zeros_like(labels)
+                loss = speak(inputs_embeds=embeds, labels=labels, use_cache=False, **kinds).loss
+                if saw and (features := _features(inner, pixels)).requires_grad:
+                    loss = loss + features.float().sum() * 0
+            loss.backward()
+            operations = counter.get_total_flops()
 
     frozen = [
         memory.Tensor(name, "F32", tuple(p.shape))
@@ -242,62 +260,62 @@ def _measure(
         parameters=sum(p.numel() for p in parameters.values()),
         trainable=sum(p.numel() for p in learning.values()),
         operations=operations,
-        left_out="" if step.saw or not pictures else (
+        checkpointing=checkpointing,
+        left_out="" if saw or not pictures else (
             "The vision encoder is left out: it takes more than pixel values."
         ),
     )  # fmt: skip
 
 
-def _step() -> type:
-    """One forward pass up to the loss, as a module, for `functional_call` takes nothing else."""
-    import torch
+def _shapes(model: Any) -> Any:
+    """A copy of the model with shapes and no contents, so that nothing happens to the model."""
+    empty: dict[int, Any] = {}
+    for tensor in [*model.parameters(), *model.buffers()]:
+        fake = torch.empty(tensor.shape, dtype=tensor.dtype)
+        if isinstance(tensor, torch.nn.Parameter):
+            fake = torch.nn.Parameter(fake, requires_grad=tensor.requires_grad)
+        empty[id(tensor)] = fake
+    copied = copy.deepcopy(model, empty)
+    if getattr(copied, "is_gradient_checkpointing", False):
+        copied.gradient_checkpointing_disable()  # what it saves is reckoned here
+    return copied
 
-    class Step(torch.nn.Module):
-        def __init__(self, model: Any):
-            super().__init__()
-            self.model = model
-            self.saw = False  # whether the vision encoder ran
-            decoder = model.get_decoder()
-            # Some models keep a whole causal model inside; their own forward wants pictures.
-            whole = hasattr(decoder, "lm_head")
-            self.speak = decoder.forward if whole else model.forward
 
-        def forward(self, pixels: Any, embeds: Any, labels: Any) -> Any:
-            loss = 0.0
-            features = self.look(pixels) if pixels is not None else None
-            if features is not None and features.requires_grad:
-                loss = features.float().sum() * 0
-            return loss + self.speak(inputs_embeds=embeds, labels=labels, use_cache=False).loss
+def _speaker(model: Any) -> Any:
+    """What takes embeddings and gives a loss: the model, or a whole language model inside it."""
+    return next(
+        (
+            module
+            for module in model.modules()
+            if module is not model
+            and isinstance(module, transformers.PreTrainedModel)
+            and module.get_output_embeddings() is not None
+        ),
+        model,
+    )
 
-        def look(self, pixels: Any) -> Any:
-            try:
-                found = self.model.get_image_features(pixels, return_dict=True).pooler_output
-            except ValueError:  # pictures of another shape, in tiles for instance
-                return None
-            self.saw = True
-            return torch.cat(list(found)) if isinstance(found, tuple | list) else found
 
-    return Step
+def _features(model: Any, pixels: Any) -> Any:
+    """What the decoder would get of the pictures."""
+    found = model.get_image_features(pixels, return_dict=True).pooler_output
+    return torch.cat(list(found)) if isinstance(found, tuple | list) else found
 
 
 def _vocabulary(model: Any) -> int:
     return model.get_output_embeddings().weight.shape[0]
 
 
-def _pixels(model: Any, number: int, dtype: Any) -> Any:
+def _pixels(model: Any, number: int) -> Any:
     """Pictures of the size that the vision encoder takes, or None where that is not enough."""
-    import torch
-
     size = getattr(getattr(model.config, "vision_config", None), "image_size", None)
-    features = getattr(model, "get_image_features", None)
-    if not number or not isinstance(size, int) or features is None:
+    if not number or not isinstance(size, int):
         return None
-    needed = [
-        name
-        for name, p in inspect.signature(features).parameters.items()
-        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
-    ]
-    return torch.empty(number, 3, size, size, dtype=dtype) if needed == ["pixel_values"] else None
+    pixels = torch.empty(number, 3, size, size, dtype=model.dtype)
+    try:
+        _features(model, pixels)
+    except Exception:  # pictures in tiles, with a grid, with a question: each model fails its way
+        return None
+    return pixels
 
 
 class _Kept:
@@ -319,9 +337,7 @@ class _Kept:
             storage = tensor.untyped_storage()
             self._seen[storage._cdata] = storage
 
-    def watch(self, layer: Any) -> list[Any]:
-        import torch
-
+    def watch(self, layer: Any) -> None:
         def before(module: Any, args: tuple, kwargs: dict) -> None:
             self._layer = module
             first = next(a for a in [*args, *kwargs.values()] if isinstance(a, torch.Tensor))
@@ -334,10 +350,8 @@ class _Kept:
             if module not in self.inside:  # frozen, with nothing before it that learns
                 self.inputs[module] = self.operations[module] = 0
 
-        return [
-            layer.register_forward_pre_hook(before, with_kwargs=True),
-            layer.register_forward_hook(after),
-        ]
+        layer.register_forward_pre_hook(before, with_kwargs=True)
+        layer.register_forward_hook(after)
 
     def pack(self, tensor: Any) -> Any:
         storage = tensor.untyped_storage()

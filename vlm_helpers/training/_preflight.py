@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from vlm_helpers._words import count
+from tqdm.auto import tqdm
+
+from vlm_helpers._words import count, first_line, listed
 from vlm_helpers.collators import AnswerCollator, RowError, end_tokens
 
 _SHOWN = 20  # kinds of faults that a message lists
@@ -53,19 +56,43 @@ class Preflight:
     Attributes:
         tokens: of each row, image tokens included.
         learnt: of each row, those with a label.
-        shortened: the numbers of the rows that lose turns to the collator's `max_length`.
-        warnings: sentences about what is no fault of a row and may still spoil the training.
+        shortened: the numbers of the rows that lose turns to `max_length`, the collator's.
+        endless: the numbers of the rows without an answer that ends with a special token.
     """
 
     tokens: list[int]
     learnt: list[int]
-    warnings: list[str] = field(default_factory=list)
-    shortened: list[int] = field(default_factory=list)
+    shortened: list[int]
+    endless: list[int]
+    max_length: int | None = None
 
     @property
     def longest(self) -> int:
         """The number of the row with the most tokens, counted from 0."""
         return max(range(len(self.tokens)), key=self.tokens.__getitem__)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about what is no fault of a row and may still spoil the training."""
+        found = []
+        if self.shortened:
+            one = len(self.shortened) == 1
+            found.append(
+                f"{count(len(self.shortened), 'row')} {'has' if one else 'have'} more than "
+                f"{count(self.max_length, 'token')} (max_length) and "
+                f"{'loses its' if one else 'lose'} first turns: {'row' if one else 'rows'} "
+                f"{_first(self.shortened)}."
+            )
+        if self.endless:
+            every = len(self.endless) == len(self.tokens)
+            who = "no answer ends" if every else (
+                f"{len(self.endless):,} rows have no answer that ends"
+            )  # fmt: skip
+            found.append(
+                f"{who} with a special token, so the model would not learn to stop: mend the chat "
+                "template, which must write one after each answer."
+            )
+        return found
 
     def __str__(self) -> str:
         lines = [
@@ -77,31 +104,43 @@ class Preflight:
         ]
         return "\n".join([*lines, *(f"Warning: {warning}" for warning in self.warnings)])
 
+    def __add__(self, others: Preflight) -> Preflight:
+        """That of these rows and of the ones that follow them."""
+        return Preflight(
+            self.tokens + others.tokens,
+            self.learnt + others.learnt,
+            self.shortened + others.shortened,
+            self.endless + others.endless,
+            self.max_length,
+        )
+
 
 def preflight(
     rows: Iterable[dict[str, Any]],
     collator: Callable[[list[dict]], dict[str, Any]],
     *,
     progress: bool = True,
+    first: int = 0,
 ) -> Preflight:
     """Collates every row by itself, so that no fault is left for the middle of a long training.
 
     `rows`: a list, a `datasets.Dataset`, or an iterable one. `collator`: the one of the training,
     an `AnswerCollator` best, because it says what is wrong in one sentence. `progress`: a bar.
+    `first`: the number of the first row, where `rows` are a part of a data set.
 
     Returns a `Preflight`, whose text says how long the rows are and how much of them is learnt.
 
-    Raises `PreflightError` with the faults of all rows, and `ValueError` if there is no row.
+    Raises `PreflightError` with the faults of all rows, `ValueError` if there is no row, and
+    `TypeError` for what is no list of rows. A stream that breaks off at a row ends there.
     """
-    from tqdm.auto import tqdm
-
+    _check_rows(rows)
     faults: list[RowError] = []
-    tokens, learnt, shortened, stops = [], [], [], 0
+    tokens, learnt, shortened, endless = [], [], [], []
     enders = _enders(collator)
-    number = 0
+    number = first
     bar = tqdm(total=_length(rows), disable=not progress, unit="row", desc="Pre-flight")
     with bar:
-        for number, fetch in enumerate(_fetchers(rows), start=1):
+        for number, fetch in enumerate(_fetchers(rows), start=first + 1):
             row = None
             try:
                 row = fetch()
@@ -120,16 +159,34 @@ def preflight(
                 wanted = labels[labels != -100].tolist()
                 tokens.append(int(batch["attention_mask"][0].sum()))
                 learnt.append(len(wanted))
-                stops += not enders.isdisjoint(wanted)
+                if enders and enders.isdisjoint(wanted):
+                    endless.append(number - 1)
                 if dropped:
                     shortened.append(number - 1)
             bar.update()
-    if not number:
+    if number == first:
         raise ValueError("There is no row to train on: the data set is empty.")
     if faults:
-        raise PreflightError(faults, number)
-    warnings = [*_too_long(shortened, collator), *_endless(enders, stops, number)]
-    return Preflight(tokens, learnt, warnings, shortened)
+        raise PreflightError(faults, number - first)
+    max_length = getattr(collator, "max_length", None)
+    return Preflight(tokens, learnt, shortened, endless, max_length)
+
+
+def _check_rows(rows: Any) -> None:
+    kind = type(rows).__name__
+    if isinstance(rows, Mapping):
+        remedy = "put the row into a list"
+        if all(hasattr(part, "features") for part in rows.values()):
+            splits = listed([f"rows[{name!r}]" for name in rows], "or")
+            remedy = f"give one of its splits, {splits}"
+        raise TypeError(f"The rows must be a list or a data set, not a {kind}: {remedy}.")
+    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
+        raise TypeError(f"The rows must be a list of dicts, not a {kind}: rows.to_dict('records').")
+    if isinstance(rows, str) or not hasattr(rows, "__iter__"):
+        raise TypeError(
+            f"The rows must be a list or a data set, not a {kind}: load it first, for instance "
+            "with datasets.load_dataset."
+        )
 
 
 def _length(rows: Any) -> int | None:
@@ -145,15 +202,31 @@ def _fetchers(rows: Any) -> Iterator[Callable[[], dict]]:
         for i in range(length):
             yield lambda i=i: rows[i]
         return
-    if hasattr(rows, "decode"):  # an IterableDataset ends at a picture that it cannot open
+    if hasattr(rows, "decode") and rows.features:
+        # An IterableDataset ends at a picture that it cannot open; after `map` it has no features.
         rows = rows.decode(False)
-    for row in rows:
-        yield lambda row=row: row
+    stream = iter(rows)
+    while True:
+        try:
+            row = next(stream)
+        except StopIteration:
+            return
+        except Exception as error:
+            yield partial(_broken_off, error)
+            return
+        yield partial(lambda row: row, row)
+
+
+def _broken_off(error: Exception) -> None:
+    raise RowError(
+        0,
+        f"it cannot be read ({first_line(error).rstrip('.')}), and the stream ends there: replace "
+        "its picture or file, and check the rows after it.",
+    ) from error
 
 
 def _in_words(error: Exception, row: Any) -> str:
-    text = str(error).strip() or type(error).__name__
-    text = text.splitlines()[0].rstrip(".")
+    text = first_line(error).rstrip(".")
     text = re.sub(r"<(\S+)[^<>]* at 0x[0-9a-f]+>", r"\1", text)  # an address tells nobody anything
     if row is None:
         return f"it cannot be read ({text}): replace its picture or file, or drop the row."
@@ -167,24 +240,3 @@ def _enders(collator: Any) -> set[int]:
         return set()
     names = end_tokens(processor, getattr(collator, "image_token", None))
     return set(processor.tokenizer.convert_tokens_to_ids([*names]))
-
-
-def _too_long(rows: list[int], collator: Any) -> list[str]:
-    if not rows:
-        return []
-    one = len(rows) == 1
-    return [
-        f"{count(len(rows), 'row')} {'has' if one else 'have'} more than "
-        f"{count(collator.max_length, 'token')} (max_length) and {'loses its' if one else 'lose'} "
-        f"first turns: {'row' if one else 'rows'} {_first(rows)}."
-    ]
-
-
-def _endless(enders: set[int], stops: int, rows: int) -> list[str]:
-    if not enders or stops == rows:
-        return []
-    return [
-        f"{'no answer ends' if not stops else f'{rows - stops:,} rows have no answer that ends'} "
-        "with a special token, so the model would not learn to stop: mend the chat template, which "
-        "must write one after each answer."
-    ]
