@@ -483,6 +483,18 @@ RIGHT_ANSWERS = {
         splice_row_by_row,
         splice_with_where,
     ],
+    "inference.cache_gib": [
+        lambda config, tokens, size: numpy.float32(_cache(config, tokens, size)),
+        lambda config, tokens, size: torch.tensor(_cache(config, tokens, size)),
+    ],
+    "prompt_templates.follows": [
+        lambda t, p, a: numpy.array_equal(
+            t(p)["input_ids"], t(p + a)["input_ids"][: len(t(p)["input_ids"])]
+        ),
+        lambda t, p, a: all(
+            i == j for i, j in zip(t(p)["input_ids"], t(p + a)["input_ids"], strict=False)
+        ),
+    ],
     "training.what_learns": [
         lambda name, stage: bool(re.search("projector", name)) or stage == 2 and "vis" not in name,
         lambda name, stage: int("vision" not in name and (stage == 2 or "projector" in name)),

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import torch
 
 from vlm_helpers import scenes
-from vlm_helpers.exercises._engine import Exercise, Wrong, call, pocket
+from vlm_helpers.exercises._engine import Exercise, Wrong, call, one_number, pocket
 
 # --- inference.greedy_loop ------------------------------------------------------------------------
 
@@ -407,13 +407,7 @@ def _decoders() -> list[tuple[str, object, int, int]]:
 def examine_cache(answer, cases) -> None:
     for name, config, tokens, bytes_each in cases:
         right = cache_gib(config, tokens, bytes_each)
-        found = call(answer, config, tokens, bytes_each)
-        try:
-            value = float(found)
-        except (TypeError, ValueError):
-            raise Wrong(
-                f"Return one number, in GiB; this is of type {type(found).__name__}."
-            ) from None
+        value = one_number(call(answer, config, tokens, bytes_each))
         if math.isclose(value, right, rel_tol=1e-3):
             continue
         all_heads = config.num_attention_heads / config.num_key_value_heads
