@@ -45,7 +45,7 @@ class Run:
         """Called before a stage's first step."""
 
     def check(self, stage) -> dict[str, float]:
-        """Figures to log every ten minutes."""
+        """Figures to log every ten minutes, and at the end of a stage."""
         return {}
 
     def end(self, stage, out: Path) -> None:
@@ -162,7 +162,7 @@ def work(rank, args, run, stage, first_step, optimizer_state) -> None:
             _report(args, stage, step, means, started)
             sums = {}
         if time.time() - checked_at > SECONDS_BETWEEN_CHECKS:
-            _report(args, stage, step, run.check(stage), started)
+            _check(args, run, stage, step, started)
             checked_at = time.time()
         if time.time() - saved > SECONDS_BETWEEN_SAVES:
             save_state(args.out, trainee, optimizers, stage, step + 1)
@@ -170,6 +170,12 @@ def work(rank, args, run, stage, first_step, optimizer_state) -> None:
     if rank == 0:
         # the slower workers may be a few steps behind; what they still do goes into the weights
         save_state(args.out, trainee, optimizers, stage, stage.steps)
+        _check(args, run, stage, stage.steps, started)
+
+
+def _check(args, run, stage, step, started) -> None:
+    if figures := run.check(stage):
+        _report(args, stage, step, figures, started)
 
 
 def _report(args, stage, step, figures, started) -> None:

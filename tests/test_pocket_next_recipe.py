@@ -1,5 +1,6 @@
 """The recipe of pocket-llava-next: what is trained is what the stock model is asked later."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -183,10 +184,11 @@ SMALL = (
 )  # fmt: skip
 
 
-def run_until(out, processor, monkeypatch, steps, steps_of_all=6):
+def run_until(out, processor, monkeypatch, steps):
     """Trains to a step of the second stage, as if the command had been ended there."""
     monkeypatch.setattr(train, "STAGES", (SMALL[0], replace(SMALL[1], steps=steps)))
     monkeypatch.setattr(loop, "rate_factor", lambda stage, step: (step + 1) / 100)
+    monkeypatch.setattr(train.NextRun, "check", lambda self, stage: {"looked": float(stage.steps)})
     if not (out / "processor").exists():
         processor.save_pretrained(out / "processor")
     monkeypatch.setattr("sys.argv", ["train", "--out", str(out), "--eager", "--device", "cpu"])
@@ -214,6 +216,8 @@ def test_training_goes_on_as_if_it_had_not_been_ended(processor, tmp_path, monke
     again = AutoProcessor.from_pretrained(tmp_path / "halves" / "done")
     assert again.image_processor.image_grid_pinpoints == parts.PINPOINTS
     assert (tmp_path / "halves" / "previous.pt").exists()
+    log = [json.loads(line) for line in (tmp_path / "halves/log.jsonl").read_text().splitlines()]
+    assert [(row["stage"], row["looked"]) for row in log] == [("see", 2), ("ask", 3), ("ask", 6)]
 
 
 # --- the measuring --------------------------------------------------------------------------------

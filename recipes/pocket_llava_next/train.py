@@ -98,7 +98,7 @@ class Steps(Dataset):
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
         stage = self.stage
-        if not stage.room or "decoder" not in stage.learns:
+        if "decoder" not in stage.learns:
             draws = Draws(f"next/{stage.name}/{step}")
             hard = min(1.0, max(0.0, (step - stage.easy) / max(1, stage.harder)))
             batch = sources.tiles(draws, self.first + step * stage.batch, stage.draws, hard)
