@@ -232,6 +232,12 @@ def splice_with_where(embeds, features, ids, image_id):
     return torch.where(there[..., None], spread.to(embeds.dtype), embeds)
 
 
+def patches_cut_across(pixels, size):
+    batch, channels, height, width = pixels.shape
+    parts = pixels.reshape(batch, channels, height // size, width // size, size, size)
+    return parts.permute(0, 2, 3, 1, 4, 5).reshape(batch, -1, channels * size * size)
+
+
 def patches_by_slices(pixels, size):
     height, width = pixels.shape[2:]
     corners = [(y, x) for y in range(0, height, size) for x in range(0, width, size)]
@@ -488,6 +494,7 @@ RIGHT_ANSWERS = {
         lambda config, tokens, size: torch.tensor(_cache(config, tokens, size)),
     ],
     "prompt_templates.follows": [
+        lambda t, p, a: torch.tensor(prompt_templates.follows(t, p, a)),
         lambda t, p, a: numpy.array_equal(
             t(p)["input_ids"], t(p + a)["input_ids"][: len(t(p)["input_ids"])]
         ),
@@ -644,6 +651,7 @@ WRONG_ANSWERS = {
         (_patches(0, 2, 4, 1, 3, 5, last=lambda cut: cut[0]), "the batch must stay"),
         (_patches(0, 2, 4, 1, 3, 5, last=lambda cut: cut.mT), "another order of axes"),
         (_patches(0, 2, 4, 1, 3, 5, first=lambda pixels: pixels + 1), "patch 0 of picture 0 holds"),
+        (patches_cut_across, "from its number 4 on, 4, 5, 6, 7, …; it should hold 12, 13, 14, 15"),
         (_patches(0, 2, 4, 1, 3, 5, first=lambda pixels: pixels.mul_(2)), "changes the pixels"),
         (lambda pixels, size: pixels.reshape(2, 3, 2, 4, 3, 4).permute(0, 2, 4, 1, 3, 5), "join"),
         (lambda pixels, size: pixels.reshape(2, 5), "keep the number of numbers"),
@@ -737,6 +745,7 @@ WRONG_ANSWERS = {
         ("What color is the smallest star?", "That is the other star"),
         ("What color is the star that isn't small?", "The model answers"),
         ("What color is the star which is not the small one?", "The model answers"),
+        ("What color are the stars?", "can still mean two things"),
         ("What color is the large stars?", "speaks of several large stars, and there is one"),
         ("Which color do the biggest stars have?", "write `star`, without the s"),
         ("Is the large star red?", "gives the answer away"),
@@ -765,6 +774,24 @@ WRONG_ANSWERS = {
             "gives its own in `head_dim`",
         ),
         (lambda config, tokens, size: _cache(config, 1, size), "for one token"),
+        (lambda config, tokens, size: _cache(config, tokens, 2), "two bytes for every number"),
+        (lambda config, tokens, size: _cache(config, tokens, 1), "numbers, not bytes"),
+        (lambda config, tokens, size: 8 * _cache(config, tokens, size), "These are bits"),
+        (
+            lambda config, tokens, size: _cache(config, tokens, size) / config.num_key_value_heads,
+            "This is for one head",
+        ),
+        (
+            lambda config, tokens, size: _cache(config, tokens, size) / config.num_hidden_layers,
+            "multiply by `num_hidden_layers`",
+        ),
+        (
+            lambda config, tokens, size: (
+                2 * config.num_hidden_layers * config.hidden_size * tokens * size / 2**30
+            ),
+            "all that a key holds",
+        ),
+        (lambda config, tokens, size: config.head_dim * tokens, "Not every configuration has it"),
         (lambda config, tokens, size: "much", "Return one number"),
     ],
     "inference.greedy_loop": [
@@ -800,6 +827,10 @@ WRONG_ANSWERS = {
         (appends_without_batch, "`next_id[:, None]`"),
         (logits, "such as logits or probabilities"),
         (whole_output, "the model's output"),
+        (
+            lambda model, inputs, max_new_tokens: model(**inputs).logits.argmax(-1),
+            "one for each token of the prompt",
+        ),
         (one_id, "returns one id"),
         (calls_generate, "calls `model.generate`"),
         (never_ends, "goes on: what ends it?"),

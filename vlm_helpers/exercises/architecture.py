@@ -117,10 +117,11 @@ def examine_patchify(answer, materials) -> None:
     for imitate, diagnosis in _MISTAKES:
         if _equal(got, imitate(pixels, size)):
             raise Wrong(diagnosis)
-    batch, patch = (got != want).any(dim=-1).nonzero()[0].tolist()
+    batch, patch, place = (got != want).nonzero()[0].tolist()
     raise Wrong(
-        f"The shape is right, but patch {patch} of picture {batch} holds "
-        f"{_few(got[batch, patch])}; it should hold {_few(want[batch, patch])}."
+        f"The shape is right, but patch {patch} of picture {batch} holds, from its number {place} "
+        f"on, {_few(got[batch, patch, place:])}; it should hold "
+        f"{_few(want[batch, patch, place:])}."
     )
 
 

@@ -260,6 +260,11 @@ def _explain(got: list[int], case: Case, model, decode, alike) -> None:
         )
     if not got:
         raise Wrong("Your function returns no ids at all: does its loop run, and append?")
+    if len(got) == len(prompt) > limit:
+        raise Wrong(
+            f"You return {len(got)} ids, one for each token of the prompt: each step gives one, "
+            f"from the last position. {_AXIS}"
+        )
     if got[: len(want)] == want:
         if ends:
             raise Wrong(
@@ -404,35 +409,75 @@ def _decoders() -> list[tuple[str, object, int, int]]:
     return cases
 
 
+def _size(config) -> int:
+    return getattr(config, "head_dim", config.hidden_size // config.num_attention_heads)
+
+
+# What a wrong answer is, in times of the right one, and why; it must be so in every case.
+_CACHE_FAULTS: tuple[tuple[Callable, str], ...] = (
+    (
+        lambda config, tokens, bytes_each: 0.5,
+        "For each token a key and a value are kept: it is half of what is needed.",
+    ),
+    (lambda config, tokens, bytes_each: 2**30, "These are bytes: divide by 2**30 for GiB."),
+    (
+        lambda config, tokens, bytes_each: 2**30 / 1e9,
+        "This divides by 1e9, which gives GB; a GiB is 2**30 bytes.",
+    ),
+    (lambda config, tokens, bytes_each: 2**10, "These are MiB: divide by 2**30 for GiB."),
+    (lambda config, tokens, bytes_each: 8, "These are bits: a byte has eight."),
+    (
+        lambda config, tokens, bytes_each: config.num_attention_heads / config.num_key_value_heads,
+        "It counts the attention heads; keys and values come from `num_key_value_heads`, which may "
+        "be fewer.",
+    ),
+    (
+        lambda config, tokens, bytes_each: 1 / config.num_key_value_heads,
+        "This is for one head: multiply by `num_key_value_heads`.",
+    ),
+    (
+        lambda config, *_: config.hidden_size / config.num_attention_heads / _size(config),
+        "It takes hidden size by heads for the size of a head, and this model gives its own in "
+        "`head_dim`.",
+    ),
+    (
+        lambda config, *_: config.hidden_size / config.num_key_value_heads / _size(config),
+        "It takes the hidden size for all that a key holds: that is `num_key_value_heads` times "
+        "the size of a head.",
+    ),
+    (
+        lambda config, tokens, bytes_each: 1 / config.num_hidden_layers,
+        "Every layer keeps keys and values of its own: multiply by `num_hidden_layers`.",
+    ),
+    (lambda config, tokens, bytes_each: 1 / tokens, "This is for one token: multiply by `tokens`."),
+    (
+        lambda config, tokens, bytes_each: 1 / bytes_each,
+        "It counts numbers, not bytes: multiply by `bytes_each`.",
+    ),
+    (
+        lambda config, tokens, bytes_each: 2 / bytes_each,
+        "It takes two bytes for every number: multiply by `bytes_each`.",
+    ),
+)
+
+
 def examine_cache(answer, cases) -> None:
-    for name, config, tokens, bytes_each in cases:
-        right = cache_gib(config, tokens, bytes_each)
-        value = one_number(call(answer, config, tokens, bytes_each))
-        if math.isclose(value, right, rel_tol=1e-3):
-            continue
-        all_heads = config.num_attention_heads / config.num_key_value_heads
-        wide = getattr(config, "head_dim", 0) * config.num_attention_heads / config.hidden_size
-        faults = {
-            "For each token a key and a value are kept: it is half of what is needed.": 0.5,
-            "These are bytes: divide by 2**30 for GiB.": 2**30,
-            "This divides by 1e9, which gives GB; a GiB is 2**30 bytes.": 2**30 / 1e9,
-            "These are MiB: divide by 2**30 for GiB.": 2**10,
-            "It counts the attention heads; keys and values come from `num_key_value_heads`, which "
-            "may be fewer.": all_heads,
-            "It takes hidden size by heads for the size of a head, and this model gives its own in "
-            "`head_dim`.": 1 / wide if wide else 1,
-            "Every layer keeps keys and values of its own: multiply by `num_hidden_layers`.": 1
-            / config.num_hidden_layers,
-            "This is for one token: multiply by `tokens`.": 1 / tokens,
-            "It counts numbers, not bytes: multiply by `bytes_each`.": 1 / bytes_each,
-        }
-        for why, factor in faults.items():
-            if factor != 1 and math.isclose(value, right * factor, rel_tol=1e-3):
-                raise Wrong(f"For {name}: {why}")
-        raise Wrong(
-            f"For {name}, {tokens} tokens at {bytes_each} bytes, it is {right:.3f} GiB, and your "
-            f"function gives {value:.4g}."
-        )
+    because = {"'head_dim'": "Not every configuration has it: the hint says what to take then."}
+    got = [one_number(call(answer, *case[1:], because=because)) for case in cases]
+    want = [cache_gib(*case[1:]) for case in cases]
+    right = [math.isclose(a, b, rel_tol=1e-3) for a, b in zip(got, want)]
+    if all(right):
+        return
+    at = right.index(False)
+    name, _, tokens, bytes_each = cases[at]
+    for factor, why in _CACHE_FAULTS:
+        wrong = [b * factor(*case[1:]) for b, case in zip(want, cases)]
+        if all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(got, wrong)):
+            raise Wrong(f"For {name}: {why}")
+    raise Wrong(
+        f"For {name}, {tokens} tokens at {bytes_each} bytes, it is {want[at]:.3f} GiB, and your "
+        f"function gives {got[at]:.4g}."
+    )
 
 
 EXERCISES = (

@@ -152,7 +152,9 @@ def examine_template(answer, cases: tuple[Case, ...]) -> None:
         try:
             got = _render(answer, case)
         except jinja2.TemplateSyntaxError as error:
-            raise Wrong(f"Jinja cannot read it (line {error.lineno}): {error.message}.") from None
+            raise Wrong(
+                f"Jinja cannot read it (line {error.lineno}): {first_line(error)}"
+            ) from None
         except Exception as error:  # what a template calls can raise anything
             raise Wrong(f"Jinja cannot render it: {first_line(error)}") from None
         if got == case.prompt:
@@ -185,7 +187,8 @@ def examine_follows(answer, tokenizer) -> None:
     for prompt, rest in PAIRS:
         right = follows(tokenizer, prompt, rest)
         found = call(answer, tokenizer, prompt, rest)
-        said = {"True": True, "False": False}.get(str(found))  # of Python, or of numpy
+        one = found.item() if getattr(found, "ndim", None) == 0 else found  # of numpy or torch
+        said = one if isinstance(one, bool) else None
         if said == right:
             continue
         case = f"for the prompt {prompt[-18:]!r} and the answer {rest!r}"

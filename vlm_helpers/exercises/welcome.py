@@ -37,8 +37,8 @@ def _pocket_bench() -> Bench:
 
 # Words of a question about colour that do not tell one thing from another.
 _PLAIN = set(
-    "a an and answer can color colored colors colour coloured colours could do does for have has "
-    "hey hi i in is it its me name of on one please s say see shown tell that the there "
+    "a an and answer are can color colored colors colour coloured colours could do does for have "
+    "has hey hi i in is it its me name of on one please s say see shown tell that the there "
     "this to what which you picture image scene".split()
 )
 _THINGS = {"object", "objects", "thing", "things", "one", "item"}
