@@ -377,65 +377,53 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 # --- nbval under our conftest ---------------------------------------------------------------------
 
 
-def nbval(folder, **environment):
-    """Run nbval on `folder` as `make test` does, under a copy of our rules."""
+def nbval(folder, cells, **environment):
+    """What nbval says of a notebook, as `make test` runs it: ("PASSED" …, one a cell), its text."""
     shutil.copytree(ROOT / "tools", folder / "tools")
     shutil.copy(ROOT / "conftest.py", folder)
     (folder / "tests").mkdir()
     shutil.copy(SANITIZE, folder / "tests")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval"]
-    command += ["--nbval-sanitize-with", "tests/sanitize.cfg", "--color=no", "."]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
-        capture_output=True,
-        text=True,
+    nbformat.write(new_notebook(cells=cells), folder / "x.ipynb")
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--nbval"]
+    command += ["--nbval-sanitize-with", "tests/sanitize.cfg", "--color=no", "x.ipynb"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    out = subprocess.run(
+        command, cwd=folder, env={**inherited, **environment}, capture_output=True, text=True
     ).stdout
+    found = re.findall(r"^(PASSED|FAILED) x\.ipynb::Cell (\d+)", out, flags=re.M)
+    return [outcome for outcome, _ in sorted(found, key=lambda pair: int(pair[1]))], out
 
 
-def stored(path, *cells):
-    nbformat.write(new_notebook(cells=list(cells)), path)
-
-
-def printed(source, text, count=1, tags=()):
+def printed(source, text, count, *tags):
     output = new_output("stream", name="stdout", text=text)
     metadata = {"tags": list(tags)}
     return new_code_cell(source, execution_count=count, outputs=[output], metadata=metadata)
 
 
 def test_nbval_fails_where_outputs_are_missing_or_differ(tmp_path):
-    stored(
-        tmp_path / "x.ipynb",
-        printed("print('same in 12.5 ms')", "same in 9 ms\n"),
+    """Cells that need the Hub are compared, too, where there is none: that is, unless asked for."""
+    cells = [
+        printed("print('same in 12.5 ms')", "same in 9 ms\n", 1),
         printed("print('new')", "old\n", 2),
         new_code_cell("print('never run')"),
-    )
-    out = nbval(tmp_path)
-    assert "1 passed" in out and "2 failed" in out
+        printed("print('Skipped: no hub.')", "Skipped: no hub.\n", 3, "hub"),
+        printed("print('an answer')", "Skipped: no hub.\n", 4, "hub"),
+    ]
+    found, out = nbval(tmp_path, cells)
+    assert found == ["PASSED", "FAILED", "FAILED", "PASSED", "FAILED"]
     assert "Cell outputs differ" in out
     assert "Cell 2 is stored without having run" in out
 
 
-def test_nbval_compares_tagged_cells_only_where_they_cannot_run(tmp_path):
-    stored(
-        tmp_path / "x.ipynb",
-        printed("print('Skipped: no hub.')", "Skipped: no hub.\n", 1, ["hub"]),
-        printed("print('an answer')", "Skipped: no hub.\n", 2, ["hub"]),
-    )
-    assert "1 failed, 1 passed" in nbval(tmp_path)
-
-
 def test_nbval_does_not_compare_tagged_cells_where_they_can_run(tmp_path):
-    stored(
-        tmp_path / "x.ipynb",
-        printed("print('an answer')", "Skipped: no hub.\n", 1, ["real-checkpoint"]),
+    cells = [
+        printed("print('an answer')", "Skipped: no hub.\n", 1, "real-checkpoint"),
         printed("print('an answer')", "Skipped: no hub.\n", 2),
-    )
+    ]
     with socket.create_server(("127.0.0.1", 0)) as hub:
         address = f"http://127.0.0.1:{hub.getsockname()[1]}"
-        out = nbval(tmp_path, HF_HUB_OFFLINE="0", HF_ENDPOINT=address)
-    assert "1 failed, 1 passed" in out
+        found, _ = nbval(tmp_path, cells, HF_HUB_OFFLINE="0", HF_ENDPOINT=address)
+    assert found == ["PASSED", "FAILED"]
 
 
 # --- sanitize.cfg ---------------------------------------------------------------------------------
