@@ -5,7 +5,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import SimpleNamespace
 
@@ -49,6 +49,16 @@ class Bench:
     model: torch.nn.Module
     cases: tuple[Case, ...]
     decode: Callable[[list[int]], str]
+    likenesses: dict = field(default_factory=dict)  # (imitation, number of the case) → its ids
+
+    def likeness(self, imitate: Callable, number: int) -> list[int]:
+        """What a wrong loop gives in a case; run once, however many answers are compared."""
+        if (imitate, number) not in self.likenesses:
+            case = self.cases[number]
+            with torch.no_grad():
+                ids = imitate(self.model, _fresh(case.inputs), case.max_new_tokens)
+            self.likenesses[imitate, number] = ids
+        return self.likenesses[imitate, number]
 
 
 def bench(model, decode, prompts) -> Bench:
@@ -99,10 +109,15 @@ def examine_greedy(answer, materials: Bench) -> None:
     """Compare a greedy loop with `generate` on every case; the first difference is explained."""
     model = copy.deepcopy(materials.model)  # whatever the answer does to it is gone afterwards
     model.generate = _no_generate
-    for case in materials.cases:
+
+    @cache
+    def ids_of(number: int) -> list[int]:
+        case = materials.cases[number]
         with _flattened(model, case.flat):
-            got = _run(answer, model, case)
-        if got == case.expected:
+            return _run(answer, model, case)
+
+    for number, case in enumerate(materials.cases):
+        if ids_of(number) == case.expected:
             continue
         if case.flat or _varies(answer, model, case):
             raise Wrong(
@@ -110,10 +125,7 @@ def examine_greedy(answer, materials: Bench) -> None:
                 "differently: it draws its tokens at random. Greedy takes the most probable "
                 "token every time, with `argmax`, however close the others come."
             )
-        _explain(
-            got, case, model, materials.decode,
-            lambda loop: _alike(loop, answer, model, materials),
-        )  # fmt: skip
+        _explain(number, model, materials, ids_of)
 
 
 def _varies(answer, model, case: Case) -> bool:
@@ -123,7 +135,7 @@ def _varies(answer, model, case: Case) -> bool:
 
 def _run(answer, model, case: Case) -> list[int]:
     model.eval()
-    with _stopped(model, 20 * case.max_new_tokens):
+    with _stopped(model, 4 * case.max_new_tokens + 16):
         result = call(answer, model, _fresh(case.inputs), case.max_new_tokens, because=_BECAUSE)
     return _as_ids(result, model.config.get_text_config().vocab_size)
 
@@ -229,14 +241,12 @@ def _as_ids(result, vocabulary: int) -> list[int]:
     return ids.tolist()
 
 
-def _alike(imitate, answer, model, materials: Bench) -> bool:
+def _alike(imitate, materials: Bench, ids_of: Callable[[int], list[int]]) -> bool:
     """Whether a wrong loop gives what the answer gives, in every case."""
-    for case in materials.cases:
+    for number, case in enumerate(materials.cases):
         if case.flat:
             continue
-        with torch.no_grad():
-            likeness = imitate(model, _fresh(case.inputs), case.max_new_tokens)
-        got = _run(answer, model, case)
+        got, likeness = ids_of(number), materials.likeness(imitate, number)
         # Compare up to the length of the shorter: such loops rarely stop where they should.
         shared = min(len(got), len(likeness))
         if got[:shared] != likeness[:shared]:
@@ -244,11 +254,12 @@ def _alike(imitate, answer, model, materials: Bench) -> bool:
     return True
 
 
-def _explain(got: list[int], case: Case, model, decode, alike) -> None:
-    """Raise `Wrong` with what most likely made `got` differ from the case's expected ids.
+def _explain(number: int, model, materials: Bench, ids_of: Callable[[int], list[int]]) -> None:
+    """Raise `Wrong` with what most likely made a case's ids differ from those expected.
 
-    `alike(loop)` says whether a wrong loop gives the same ids as the answer, in every case.
+    `number` is the case's; `ids_of(number)` are the answer's ids in a case.
     """
+    case, got, decode = materials.cases[number], ids_of(number), materials.decode
     want, limit = case.expected, case.max_new_tokens
     prompt = case.inputs["input_ids"][0].tolist()
     end = model.generation_config.eos_token_id
@@ -289,9 +300,8 @@ def _explain(got: list[int], case: Case, model, decode, alike) -> None:
             )
         raise Wrong(f"Your loop stops after {len(got)} ids; `generate` goes on to {len(want)}.")
     for imitate, diagnosis in _IMITATIONS:
-        with torch.no_grad():
-            likeness = imitate(model, _fresh(case.inputs), limit)
-        if likeness != want[: len(likeness)] and alike(imitate):
+        likeness = materials.likeness(imitate, number)
+        if likeness != want[: len(likeness)] and _alike(imitate, materials, ids_of):
             raise Wrong(diagnosis)
     pairs = enumerate(zip(got, want, strict=False))
     at = next(i for i, (ours, theirs) in pairs if ours != theirs)
