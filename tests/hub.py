@@ -29,6 +29,9 @@ FAILURES = {
     "unknown": (401, "RepoNotFound", "Invalid username or password."),
     "broken": (500, "", "Internal error."),
 }
+# And what is no answer of the Hub's at all: the page of a captive portal, and a byte now and then,
+# as the answer to every question or to those for a file's content.
+STRANGE = ("login page", "drip", "drip content")
 
 
 def child_environment(cache: Path) -> dict[str, str]:
@@ -45,9 +48,11 @@ class Hub:
     def __init__(self):
         self.commits: dict[str, list[tuple[str, dict[str, bytes]]]] = {}  # name: (sha, files), …
         self.failing: dict[str, str] = {}
+        self.renamed: dict[str, str] = {}  # an old name: the new one
         self.requests: list[tuple[str, str, int]] = []
         self.uploads: dict[str, bytes] = {}  # LFS objects by their sha256
         self.closed = False
+        self.closing = threading.Event()
         self.cut = 0  # > 0: files larger than this are sent up to here, and no further
         handler = type("Handler", (_Handler,), {"hub": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -63,6 +68,7 @@ class Hub:
     def close(self) -> None:
         """Nobody answers from now on, not even on connections that are still open."""
         self.closed = True
+        self.closing.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -79,7 +85,7 @@ class Hub:
         return sha
 
     def fail(self, name: str, how: str) -> None:
-        """From now on every question about `name` is answered with one of `FAILURES`."""
+        """From now on a question about `name` is answered with one of `FAILURES` or `STRANGE`."""
         self.failing[name] = how
 
     def files(self, name: str) -> dict[str, bytes]:
@@ -111,6 +117,19 @@ class _Handler(BaseHTTPRequestHandler):
             sent = body[: self.hub.cut] if 0 < self.hub.cut < len(body) else body
             self.wfile.write(sent)
             self.close_connection = len(sent) < len(body)
+
+    def be_strange(self, how):
+        if how == "login page":
+            return self.answer(b"<html>Please log in.</html>", Content_Type="text/html")
+        try:
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + b"." * 9999:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                if self.hub.closing.wait(0.2):
+                    break
+        except OSError:  # the other side has gone
+            pass
+        self.close_connection = True
 
     def refuse(self, how):
         status, code, message = FAILURES.get(how) or (404, how, "Not found")
@@ -145,7 +164,15 @@ class _Handler(BaseHTTPRequestHandler):
                 known = match.groupdict()
                 if "name" in known:
                     known["name"] = known["name"].removeprefix("models/")
+                    if known["name"] in self.hub.renamed:
+                        new = self.path.replace(known["name"], self.hub.renamed[known["name"]])
+                        return self.answer(status=307, Location=new)
                     how = self.hub.failing.get(known["name"])
+                    content = action == self.resolve and self.command == "GET"
+                    if how in STRANGE and (content or how != "drip content"):
+                        return self.be_strange(how)
+                    if how in STRANGE:
+                        return action(body=body, **known)
                     # What a gated model is called, and what files it has, everybody may see.
                     if how and (how != "gated" or action == self.resolve):
                         return self.refuse(how)

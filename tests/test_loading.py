@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from transformers.utils import logging
 
 from tests import tiny
 from vlm_helpers import _memory, loading
-from vlm_helpers.loading import _checkpoints, estimate_memory, load
+from vlm_helpers.loading import _checkpoints, _load, _settings, _weights, estimate_memory, load
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +66,11 @@ def test_the_embedded_models_by_name_from_checkout_and_wheel(original, tmp_path,
     (tmp_path / "pocket-llava").mkdir()  # a folder of that name here does not come first
     package = tmp_path / "lib" / "vlm_helpers"
     package.mkdir(parents=True)
-    module = package / "loading" / "_checkpoints.py"
-    monkeypatch.setattr(_checkpoints, "__file__", str(module))
-    with pytest.raises(FileNotFoundError, match="pocket-llava is missing.*_data"):
+    monkeypatch.setattr(_checkpoints, "PACKAGE", package)
+    with pytest.raises(FileNotFoundError, match="pocket-llava is missing.*_data.*install"):
+        load()
+    (tmp_path / "lib" / ".git").mkdir()  # a checkout
+    with pytest.raises(FileNotFoundError, match="pocket-llava is missing.*`git checkout -- data`"):
         load()
     shutil.copytree(original, tmp_path / "lib" / "data" / "pocket-llava")
     assert load().card.name == load("pocket-llava").card.name == "pocket-llava"
@@ -75,6 +78,18 @@ def test_the_embedded_models_by_name_from_checkout_and_wheel(original, tmp_path,
         load("pocket-llava-base")
     shutil.copytree(original, package / "_data" / "pocket-llava-base")
     assert load("pocket-llava-base").card.name == "pocket-llava-base"
+    folder = tmp_path / "lib" / "data" / "pocket-llava"
+    assert loading.get_folder("pocket-llava") == loading.pocket_folder() == folder
+    # what brings a file of the course back is the same for every file
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-1])
+    refused(OSError, "truncated.*Delete it and run `git checkout -- data`", "pocket-llava")
+    (folder / "model.safetensors").unlink()
+    refused(FileNotFoundError, "safetensors is missing.*run `git checkout -- data`", "pocket-llava")
+    (folder / "tokenizer.json").unlink()
+    refused(FileNotFoundError, "no tokenizer.json .*run `git checkout -- data`", "pocket-llava")
+    (folder / "config.json").write_text("")
+    refused(OSError, "config.json is damaged.*run `git checkout -- data`", "pocket-llava")
 
 
 @pytest.mark.parametrize(
@@ -129,26 +144,32 @@ def test_loading_is_quiet_and_leaves_the_state_as_it_was(original, capfd, recwar
     # somebody who asked for more than warnings gets it
     try:
         logging.set_verbosity_info()
-        with loading.quiet():
+        with _load.quiet():
             assert logging.get_verbosity() == logging.INFO
     finally:
         logging.set_verbosity(before[0])
 
 
-def test_importing_loads_no_torch():
-    code = "import sys, vlm_helpers.loading; print('torch' in sys.modules, 'numpy' in sys.modules)"
+@pytest.mark.parametrize("policy", [None, "ACTIVE"])
+def test_importing_loads_no_torch_and_lets_its_threads_sleep(policy):
+    code = "import os, sys, vlm_helpers.loading; print('torch' in sys.modules, os.environ[NAME])"
+    code = code.replace("NAME", "'OMP_WAIT_POLICY'")
     root = Path(loading.__file__).parents[2]
-    out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    assert out.stdout.split()[0] == "False", out.stderr
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": policy} if policy else {}
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True
+    )
+    assert out.stdout.split() == ["False", policy or "PASSIVE"], out.stderr
 
 
 # ── arguments ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_arguments_that_cannot_be(original):
-    refused(ValueError, "device='gpu' is none", original, device="gpu")
-    refused(ValueError, "device='xpu' is none", original, device="xpu")
-    refused(ValueError, "device=0 is none", original, device=0)
+    refused(ValueError, "device must be .* not 'gpu'", original, device="gpu")
+    refused(ValueError, "device must be .* not 'xpu'", original, device="xpu")
+    refused(ValueError, "device must be .* not 0", original, device=0)
     refused(ValueError, "dtype must be .* not 'int8'", original, dtype="int8")
     refused(ValueError, "dtype must be .* not None", original, dtype=None)
     refused(ValueError, "quantization must be", original, quantization="2bit")
@@ -161,8 +182,8 @@ def test_arguments_that_cannot_be(original):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has an NVIDIA GPU")
 def test_what_this_machine_has_not(original):
-    refused(ValueError, "device='cuda' is not on this machine", original, device="cuda")
-    refused(ValueError, "device='cuda:3' is not on this", original, device="cuda:3")
+    refused(ValueError, "This machine has no device 'cuda'", original, device="cuda")
+    refused(ValueError, "no device 'cuda:3'", original, device="cuda:3")
     for bits in ("4bit", "8bit"):
         refused(ValueError, f"'{bits}' needs an NVIDIA GPU", original, quantization=bits)
 
@@ -195,23 +216,23 @@ class FakeCuda:
 
 def test_bfloat16_by_compute_capability(monkeypatch):
     FakeCuda(monkeypatch, (7, 5))
-    assert loading.pick_device() == "cuda"
-    assert loading.pick_dtype("auto", "cuda") == "float16"
+    assert _settings.pick_device() == "cuda"
+    assert _settings.pick_dtype("auto", "cuda") == "float16"
     with pytest.raises(ValueError, match="Some GPU has compute capability 7.5.*float16"):
-        loading.pick_dtype("bfloat16", "cuda")
+        _settings.pick_dtype("bfloat16", "cuda")
     FakeCuda(monkeypatch, (8, 0), count=2)
-    assert loading.pick_dtype("auto", "cuda:1") == "bfloat16"
-    assert loading.pick_dtype("auto", "cuda", "4bit") == "bfloat16"
-    assert loading.pick_dtype("auto", "cuda", "8bit") == "float16"
-    assert loading.pick_device("cuda:1") == "cuda:1"
+    assert _settings.pick_dtype("auto", "cuda:1") == "bfloat16"
+    assert _settings.pick_dtype("auto", "cuda", "4bit") == "bfloat16"
+    assert _settings.pick_dtype("auto", "cuda", "8bit") == "float16"
+    assert _settings.pick_device("cuda:1") == "cuda:1"
     with pytest.raises(ValueError, match="torch sees 2 of type cuda"):
-        loading.pick_device("cuda:2")
+        _settings.pick_device("cuda:2")
 
 
 def test_bitsandbytes_is_named_when_it_is_missing(monkeypatch):
-    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_settings.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"needs bitsandbytes.*vlm-helpers\[gpu\]"):
-        loading.check_quantization("4bit", "cuda")
+        _settings.check_quantization("4bit", "cuda")
 
 
 # ── checkpoints that are none ────────────────────────────────────────────────────────────────────
@@ -234,7 +255,7 @@ def test_misspelt_names_of_the_embedded_models(tmp_path, monkeypatch):
         ("POCKET-LLAVA", "pocket-llava"),
         ("pocket_llava_base", "pocket-llava-base"),
     ):
-        refused(FileNotFoundError, f"'{name}': did you mean '{meant}'", name)
+        refused(FileNotFoundError, f"no folder '{name}' .* did you mean '{meant}'", name)
     (tmp_path / "pocket-lava").mkdir()  # a folder of that name is meant
     refused(FileNotFoundError, "pocket-lava has no config.json", "pocket-lava")
     monkeypatch.setattr(_checkpoints.hub, "fetch_config", lambda *_: (tmp_path, "0" * 40))
@@ -363,7 +384,7 @@ def test_a_header_is_checked_without_reading_the_data(tmp_path, monkeypatch):
             return super().read(size)
 
     monkeypatch.setattr(Path, "open", lambda self, mode: Counting(io.FileIO(self)))
-    assert _checkpoints.read_header(file) == [_memory.Tensor("a", "U8", (size,))]
+    assert _weights.read_header(file) == [_memory.Tensor("a", "U8", (size,))]
     assert taken == [8, len(header)]
 
 
@@ -419,6 +440,47 @@ def test_weights_that_the_configuration_has_no_place_for(folder):
     assert load(folder, device="cpu")
 
 
+# ── models and processors that do not belong together ───────────────────────────────────────────
+
+
+def test_a_tokenizer_larger_than_the_embeddings(folder):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<new_1>", "<new_2>"])
+    tokenizer.save_pretrained(folder)
+    refused(ValueError, "tokenizer of .* has 2 tokens more .* '<new_1>' and '<new_2>'", folder)
+    # what stands for a picture needs none, for it is replaced
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"image_token_id": len(tokenizer) - 2, "video_token_id": len(tokenizer) - 1}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "setting, value", [("patch_size", 4), ("vision_feature_select_strategy", "default")]
+)
+def test_a_processor_that_cannot_count(folder, setting, value):
+    file = folder / "processor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), setting: None}))
+    says = f"processor of .* has no {setting}, .* set it to {value!r}, .* processor_config.json"
+    refused(ValueError, says, folder)
+
+
+def test_what_is_no_model_or_no_processor(original):
+    vlm = load(original, device="cpu")
+    for pair, says in (
+        ((vlm.model, vlm.processor.tokenizer), "the model's processor.*AutoProcessor"),
+        ((vlm.model, vlm.processor.image_processor), "the model's processor.*AutoProcessor"),
+        ((vlm.model, None), "processor.*not NoneType"),
+        ((vlm.processor, vlm.model), "a model of transformers .*not LlavaProcessor"),
+        ((str(original), vlm.processor), r"not str: .*vh\.load\(name\)"),
+        ((torch.nn.DataParallel(vlm.model), vlm.processor), r"VLM\(model\.module, processor\)"),
+    ):
+        with pytest.raises(TypeError, match=says):
+            loading.VLM(*pair)
+
+
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -428,7 +490,7 @@ def test_the_formula():
     whole, eight, four = (estimate_memory(7e9, "bf16", q) for q in (None, "8bit", "4bit"))
     assert whole > eight > four > 3.5
     for wrong in (0, -1, True, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="must be positive"):
+        with pytest.raises(ValueError, match="must be a number above 0"):
             estimate_memory(wrong)
     for wrong in (None, [7e9], 1j):
         with pytest.raises(TypeError, match="a number of parameters, such as 7e9, or the name"):
@@ -460,8 +522,8 @@ def free_memory(monkeypatch, amount):
 
 def test_what_does_not_fit_is_refused_before_it_is_loaded(original, monkeypatch):
     big = [_memory.Tensor("mlp.weight", "BF16", (70_000, 100_000))]
-    monkeypatch.setattr(_checkpoints, "read_tensors", lambda found: big)
-    monkeypatch.setattr(loading, "_network", lambda *a: pytest.fail("weights were loaded"))
+    monkeypatch.setattr(_weights, "read_tensors", lambda found: big)
+    monkeypatch.setattr(_load, "_network", lambda *a: pytest.fail("weights were loaded"))
     free_memory(monkeypatch, 20)
     refused(
         MemoryError,
@@ -484,93 +546,3 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(original, monkeypatch)
 def test_what_is_small_is_never_refused(original, monkeypatch):
     monkeypatch.setattr(_memory, "_container_free", lambda: 0)
     assert load(original, device="cpu")
-
-
-# ── adapters ─────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture(scope="module")
-def adapter(original, tmp_path_factory):
-    """A LoRA adapter that changes what the model says."""
-    from peft import LoraConfig, get_peft_model
-
-    vlm = load(original, device="cpu")
-    torch.manual_seed(1)
-    scope = r".*language_model.*\.(q_proj|v_proj)"
-    network = get_peft_model(vlm.model, LoraConfig(r=4, target_modules=scope))
-    for name, parameter in network.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, 0, 0.5)
-    folder = tmp_path_factory.mktemp("adapter")
-    network.save_pretrained(folder)
-    expected = loading.VLM(network, vlm.processor).ask(None, "What?", max_new_tokens=10)
-    return folder, expected
-
-
-def test_an_adapter(original, adapter, capfd, recwarn):
-    folder, expected = adapter
-    plain = load(original, device="cpu")
-    adapted = load(original, device="cpu", adapter=folder)
-    assert adapted.ask(None, "What?", max_new_tokens=10) == expected
-    assert adapted.ask(None, "What?", max_new_tokens=10) != plain.ask(
-        None, "What?", max_new_tokens=10
-    )
-    assert adapted.card.adapter == str(folder) and not adapted.model.training
-    assert "".join(adapted.stream([{"role": "user", "content": "What?"}], max_new_tokens=10))
-    assert capfd.readouterr() == ("", "") and not recwarn.list
-    refused(ValueError, "LoRA adapter, not a whole model", folder)
-
-
-def test_adapters_that_do_not_fit(original, adapter, tmp_path):
-    folder, _ = adapter
-    misfit = r"was trained on .*, and does not fit"
-    # other classes of layers
-    refused(ValueError, misfit, tiny.idefics2(tmp_path / "idefics2"), adapter=folder)
-    # the same names in other sizes
-    wide = Path(shutil.copytree(folder, tmp_path / "wide"))
-    tensors = load_file(wide / "adapter_model.safetensors")
-    doubled = {k: torch.cat([v, v], dim=int("lora_A" in k)) for k, v in tensors.items()}
-    save_file(doubled, wide / "adapter_model.safetensors")
-    refused(ValueError, misfit, original, adapter=wide)
-    # fewer and other tensors than its configuration says
-    less = dict(list(tensors.items())[1:])
-    save_file(less, wide / "adapter_model.safetensors")
-    refused(ValueError, misfit, original, adapter=wide)
-    save_file({**tensors, "more": torch.zeros(1)}, wide / "adapter_model.safetensors")
-    refused(ValueError, misfit, original, adapter=wide)
-
-
-def test_an_adapter_of_the_other_embedded_model(original, adapter, tmp_path, monkeypatch):
-    folder = Path(shutil.copytree(adapter[0], tmp_path / "adapter"))
-    config = json.loads((folder / "adapter_config.json").read_text())
-    config["base_model_name_or_path"] = "/somewhere/data/pocket-llava-base"
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    monkeypatch.setattr(_checkpoints, "pocket_folder", lambda name: base / name)
-    base = tmp_path / "data"
-    for name in _checkpoints.POCKET:
-        shutil.copytree(original, base / name)
-    refused(
-        ValueError,
-        "pocket-llava-base, and does not fit pocket-llava",
-        "pocket-llava",
-        adapter=folder,
-    )
-    assert load("pocket-llava-base", adapter=folder).card.adapter
-
-
-def test_damaged_adapters(original, adapter, tmp_path):
-    refused(FileNotFoundError, "no adapter folder", original, adapter=tmp_path / "none")
-    refused(FileNotFoundError, "no adapter folder", original, adapter="./none")
-    refused(FileNotFoundError, "no adapter_config.json", original, adapter=tmp_path)
-    folder = Path(shutil.copytree(adapter[0], tmp_path / "adapter"))
-    weights = folder / "adapter_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-10])
-    refused(OSError, re.escape(str(weights)) + " is truncated", original, adapter=folder)
-    weights.write_bytes((adapter[0] / weights.name).read_bytes() + b"1234")
-    refused(OSError, re.escape(str(weights)) + " is damaged: it holds 4", original, adapter=folder)
-    weights.unlink()
-    torch.save({}, folder / "adapter_model.bin")
-    refused(FileNotFoundError, "no adapter_model.safetensors", original, adapter=folder)
-    (folder / "adapter_config.json").write_text("{")
-    shutil.copy(adapter[0] / "adapter_model.safetensors", weights)
-    refused(OSError, "adapter_config.json is damaged", original, adapter=folder)

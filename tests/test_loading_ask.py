@@ -16,7 +16,9 @@ from PIL import Image
 from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
 
 from tests import tiny
-from vlm_helpers.loading import VLM, _vlm, load
+from vlm_helpers import _threads
+from vlm_helpers._locks import tokenizing
+from vlm_helpers.loading import VLM, load
 
 # PaliGemma's processor, in transformers, on numpy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -202,9 +204,10 @@ def test_options_reach_generate(vlm):
     forced = {"logits_processor": [Force(vlm, "abcdefgh")]}
     assert vlm.ask(image, "?", max_new_tokens=3, **forced) == "abc"
     torch.manual_seed(0)
-    sampled = {vlm.ask(image, "?", do_sample=True, temperature=2.0) for _ in range(3)}
-    assert len(sampled) == 3
-    assert vlm.ask(image, "?") == vlm.ask(image, "?")  # greedy
+    sample = {"do_sample": True, "temperature": 2.0, "max_new_tokens": 16}
+    assert len({vlm.ask(image, "?", **sample) for _ in range(3)}) == 3
+    greedy = {vlm.ask(image, "?", max_new_tokens=16) for _ in range(2)}
+    assert len(greedy) == 1
     dictionary = vlm.ask(image, "?", return_dict_in_generate=True, max_new_tokens=4)
     assert dictionary == vlm.ask(image, "?", max_new_tokens=4)
     with pytest.raises(ValueError, match="num_return_sequences"):
@@ -229,11 +232,71 @@ def test_a_checkpoint_that_samples_is_greedy_here_and_keeps_quiet(vlm, noise):
         generation.update(do_sample=True, temperature=3.0, top_p=0.9, max_length=600)
         generation.pad_token_id = None
         assert len({vlm.ask(picture(1), "?", max_new_tokens=9) for _ in range(3)}) == 1
-        assert len({vlm.ask(picture(1), "?") for _ in range(2)}) == 1
         vlm.ask(picture(1), "?", max_length=60)
     finally:
         generation.update(**before)
     assert noise() == []
+
+
+# What a checkpoint's generation_config.json may say, and `ask` does not heed.
+SETTINGS = [
+    {"num_beams": 3, "early_stopping": True, "length_penalty": 2.0},
+    {"num_beams": 2, "num_return_sequences": 2},
+    {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5},
+    {"num_return_sequences": 3, "do_sample": True},
+    {"repetition_penalty": 3.0, "encoder_repetition_penalty": 2.0},
+    {"no_repeat_ngram_size": 1, "encoder_no_repeat_ngram_size": 1},
+    {"min_new_tokens": 300, "min_length": 300, "max_new_tokens": 2},
+    {"max_time": 1e-9, "exponential_decay_length_penalty": (1, 9.0), "forced_eos_token_id": 5},
+    {"penalty_alpha": 0.6, "top_k": 4, "do_sample": True},
+    {"dola_layers": "high", "prompt_lookup_num_tokens": 2, "guidance_scale": 3.0},
+    {"sequence_bias": [[[70], 50.0]], "token_healing": True, "assistant_early_exit": 1},
+    {"return_dict_in_generate": True, "output_scores": True, "output_hidden_states": True},
+    {"watermarking_config": {"bias": 20.0}, "renormalize_logits": True, "use_mtp": True},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: next(iter(settings)))
+def test_a_checkpoint_may_set_what_it_likes_the_answer_is_the_greedy_one(vlm, settings, noise):
+    messages = [user(picture(1), "What?")]
+    expected = vlm.ask(picture(1), "What?", max_new_tokens=9)
+    own = vlm.model.generation_config
+    try:
+        vlm.model.generation_config = GenerationConfig.from_dict({**own.to_dict(), **settings})
+        assert vlm.ask(picture(1), "What?", max_new_tokens=9) == expected
+        assert "".join(vlm.stream(messages, max_new_tokens=9)) == expected
+    finally:
+        vlm.model.generation_config = own
+    assert noise() == []
+
+
+def test_stop_strings_stop(vlm):
+    def answers(**options):
+        options["logits_processor"] = [Force(vlm, "one two three")]
+        yield vlm.ask(None, "?", **options)
+        options["logits_processor"] = [Force(vlm, "one two three")]
+        yield "".join(vlm.stream([user("?")], **options))
+
+    assert set(answers(stop_strings=["two"])) == {"one two"}
+    own = vlm.model.generation_config
+    assert set(answers(generation_config=GenerationConfig(stop_strings="tw"))) == {"one tw"}
+    try:
+        own.stop_strings = ["two"]
+        assert set(answers()) == {"one two"}
+        assert set(answers(stop_strings=None)) == {"one two three"}
+    finally:
+        own.stop_strings = None
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_model_that_computes_no_numbers_says_so(tmp_path, number):
+    vlm = load(tiny.llava(tmp_path), device="cpu")
+    with torch.no_grad():
+        vlm.model.lm_head.weight[7] = number
+    with pytest.raises(FloatingPointError, match="NaN or infinity .* damaged.*float32"):
+        vlm.ask(picture(0), "What?")
+    with pytest.raises(FloatingPointError, match="NaN or infinity"):
+        list(vlm.stream([user(picture(0), "What?")]))
 
 
 def test_nothing_is_printed_and_no_state_is_left(vlm, noise):
@@ -258,6 +321,82 @@ def test_a_model_in_training_answers_without_dropout_and_goes_on_training(vlm):
     finally:
         vlm.model.model.language_model.layers[0].self_attn.attention_dropout = 0.0
         vlm.model.eval()
+
+
+def test_one_answer_that_is_ready_does_not_bring_dropout_into_another(vlm):
+    """Two threads ask a model in training; the first is done while the second is being answered."""
+    begun, done, seen = threading.Event(), threading.Event(), []
+
+    class Wait(Force):
+        def __call__(self, input_ids, scores):
+            begun.set()
+            done.wait(60)
+            seen.append(vlm.model.training)
+            return super().__call__(input_ids, scores)
+
+    slow = threading.Thread(
+        target=vlm.ask, args=(None, "?"), kwargs={"logits_processor": [Wait(vlm, "abc")]}
+    )
+    try:
+        vlm.model.train()
+        slow.start()
+        assert begun.wait(60)
+        vlm.ask(None, "Quick?", max_new_tokens=1)
+        vlm.model.train()  # a trainer goes on
+        vlm.ask(None, "Quick?", max_new_tokens=1)
+        done.set()
+        slow.join()
+        assert seen and not any(seen)
+        assert vlm.model.training and vlm.model.lm_head.training
+    finally:
+        done.set()
+        vlm.model.eval()
+
+
+def test_a_tokenizer_is_used_by_one_thread_at_a_time(vlm, monkeypatch):
+    lock, calls = tokenizing(vlm.processor), []
+    tokenizer = type(vlm.processor.tokenizer)
+    for owner, name in (
+        (type(vlm.processor), "__call__"), (tokenizer, "decode"), (tokenizer, "batch_decode"),
+    ):  # fmt: skip
+        plain = getattr(owner, name)
+
+        def held(*args, plain=plain, name=name, **options):
+            calls.append(name)
+            assert lock._is_owned()
+            return plain(*args, **options)
+
+        monkeypatch.setattr(owner, name, held)
+    VLM(vlm.model, vlm.processor).ask(picture(0), ["What?", "Who?"], max_new_tokens=2)
+    list(vlm.stream([user("?")], max_new_tokens=3))
+    assert set(calls) == {"__call__", "decode", "batch_decode"}
+
+
+def test_where_torch_came_first_small_models_answer_on_one_thread(vlm, monkeypatch):
+    counts = []
+
+    class Count(Force):
+        def __call__(self, input_ids, scores):
+            counts.append(torch.get_num_threads())
+            return super().__call__(input_ids, scores)
+
+    def threads():
+        counts.clear()
+        vlm.ask(None, "?", logits_processor=[Count(vlm, "ab")])
+        list(vlm.stream([user("?")], logits_processor=[Count(vlm, "ab")]))
+        return set(counts)
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        monkeypatch.setattr(_threads, "spinning", False)
+        assert threads() == {3}
+        monkeypatch.setattr(_threads, "spinning", True)
+        assert threads() == {1} and torch.get_num_threads() == 3
+        monkeypatch.setattr(_threads, "SMALL", 1000)
+        assert threads() == {3}
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_threads_may_share_a_model(vlm):
@@ -433,7 +572,8 @@ def test_bad_conversations(vlm, messages, images, says):
 def test_the_pieces_joined_are_the_reply(models, family):
     vlm = models(family)
     messages = [user(picture(0), "What?")]
-    assert "".join(vlm.stream(messages)) == vlm.chat(messages)
+    reply = vlm.chat(messages, max_new_tokens=24)
+    assert "".join(vlm.stream(messages, max_new_tokens=24)) == reply
 
 
 def test_pieces_come_word_by_word_without_white_space_at_the_ends(vlm):
@@ -522,7 +662,7 @@ def test_image_tokens_are_those_of_the_prompt(models):
     for family, expected in (("llava", 16), ("llava_next", 36), ("paligemma", 16), ("idefics2", 4)):
         vlm = models(family)
         assert vlm.card.image_tokens == expected
-        inputs = vlm._prepare([[user(picture(0, vlm.card.image_size[::-1]), "?")]])
+        inputs = vlm._prepare([[user(picture(0, vlm.card.image_size), "?")]])
         assert int((inputs["input_ids"] == tiny.IMAGE_ID).sum()) == expected
 
 
@@ -544,4 +684,3 @@ def test_one_answer_costs_the_work_of_generate_and_no_more(vlm, monkeypatch):
     for hook in hooks:
         hook.remove()
     assert runs == {"prepared": 1, "seen": 1, "decoded": 4}
-    assert _vlm.MAX_NEW_TOKENS == 128

@@ -4,6 +4,7 @@ The address of the Hub is read when its client is imported, so the scenes run in
 their own: `python -m tests.test_loading_hub FOLDER` plays them and prints what came out.
 """
 
+import errno
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import child_environment
+from vlm_helpers.loading._hub import sentences
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 15.0  # seconds that pass between tries: the client alone lets 23 pass
@@ -81,9 +83,10 @@ def play(folder, outcome):
     from tests import tiny
     from vlm_helpers import _memory, loading
     from vlm_helpers.loading import _hub
+    from vlm_helpers.loading._load import quiet
 
     record = recorder(outcome)
-    with loading.quiet():
+    with quiet():
         source = tiny.llava(folder / "source")
         tiny.llama(folder / "llama")
     whole = {path.name: path.read_bytes() for path in source.iterdir()}
@@ -111,7 +114,7 @@ def play(folder, outcome):
     # pushed by its own tools
     vlm = loading.load(source, device="cpu")
     named = {k: v.clone() for k, v in vlm.model.state_dict().items()}
-    with loading.quiet():
+    with quiet():
         vlm.model.push_to_hub("me/pushed", token="hf_none", max_shard_size="100KB")
         vlm.processor.push_to_hub("me/pushed", token="hf_none")
         network = get_peft_model(vlm.model, LoraConfig(r=2, target_modules=["q_proj"]))
@@ -160,6 +163,31 @@ def play(folder, outcome):
     record("no commit", "me/model", revision="0" * 40)
     record("adapter unknown", "me/model", adapter="me/unknown")
 
+    # others answer in its place, or it answers byte by byte
+    for how in ("login page", "drip", "drip content"):
+        hub.add(f"me/{how.replace(' ', '-')}", whole)
+        hub.fail(f"me/{how.replace(' ', '-')}", how)
+    record("login page", "me/login-page")
+    hub.fail("me/model", "login page")
+    record("login page but cached", "me/model")
+    hub.failing.clear()
+    for how in ("drip", "drip-content"):
+        hub.fail(f"me/{how}", how.replace("-", " "))
+    patient = _hub.ANSWER, _hub.FILES
+    _hub.ANSWER = _hub.FILES = 1.0
+    record("drip", "me/drip")
+    record("drip content", "me/drip-content")
+    _hub.ANSWER, _hub.FILES = patient
+    hub.renamed["me/before"] = "me/model"
+    record("renamed", "me/before")
+    from huggingface_hub import constants
+
+    cache, constants.HF_HUB_CACHE = constants.HF_HUB_CACHE, str(folder / "source" / "config.json")
+    record("cache is a file", "me/model")
+    constants.HF_HUB_CACHE = cache
+    for how in ("gated", "forbidden", "broken"):
+        hub.fail(f"me/{how}", how)
+
     # the memory is refused before weights are fetched
     hub.add("me/big", whole)
     fits, _memory.TRIFLE, _memory.free_memory = _memory.free_memory, 0, lambda device: 0.01
@@ -168,8 +196,6 @@ def play(folder, outcome):
 
     hub.fail("me/model", "broken")  # down, but in the cache
     record("down but cached", "me/model")
-    from huggingface_hub import constants
-
     constants.HF_HUB_OFFLINE = True  # what the variable of that name sets: Binder has it
     for name in ("model", "pushed", "never", "big", "gated"):
         record(f"offline {name}", f"me/{name}", hub=hub)
@@ -193,7 +219,8 @@ if __name__ == "__main__":
 
 
 def test_a_model_from_the_hub_answers_as_from_its_folder(played):
-    for label in ("fresh", "cached", "pinned", "moved on", "the old one", "large", "pushed"):
+    found = ("fresh", "cached", "pinned", "moved on", "the old one", "large", "pushed", "renamed")
+    for label in found:
         assert played[label].get("answer") == played["local"], played[label]
     for label in ("fresh", "cached", "pinned", "the old one"):
         assert played[label]["revision"] == played["first"]
@@ -260,11 +287,15 @@ def test_code_runs_only_at_a_commit_of_its_own_repository(played):
         ("no commit", "FileNotFoundError", "no revision '000"),
         ("big", "MemoryError", "0.0 GiB are free"),
         ("dead", "ConnectionError", "the Hub cannot be reached"),
+        ("login page", "ConnectionError", "is not the Hub but perhaps a login page"),
+        ("drip", "ConnectionError", "the Hub answers too slowly"),
+        ("drip content", "ConnectionError", "the Hub answers too slowly"),
+        ("cache is a file", "OSError", "set HF_HOME"),
         ("dead and half there", "ConnectionError", "the Hub cannot be reached"),
         ("dead and unknown commit", "ConnectionError", "the Hub cannot be reached"),
     ],
 )
-def test_what_goes_wrong_is_one_sentence_and_soon(played, label, kind, says):
+def test_what_goes_wrong_is_one_sentence(played, label, kind, says):
     result = played[label]
     assert result.get("error") == kind and says in result["text"], result
     assert "\n" not in result["text"] and result["waited"] < LONGEST
@@ -280,6 +311,7 @@ def test_no_weights_are_fetched_for_what_is_refused(played):
 def test_the_cache_serves_while_the_hub_is_down_or_gone(played):
     for result in (
         played["down but cached"],
+        played["login page but cached"],
         played["dead but cached"],
         played["dead but pinned"],
         played["offline model"],
@@ -302,3 +334,15 @@ def test_offline_nothing_is_asked(played):
         for label, result in played.items()
         if label.startswith("offline") and result["requests"]
     ]
+
+
+@pytest.mark.parametrize(
+    "number, kind",
+    [(errno.ENOSPC, OSError), (errno.EACCES, PermissionError), (errno.EROFS, OSError)],
+)
+def test_a_cache_that_cannot_be_written_is_named_with_its_remedy(number, kind):
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    with pytest.raises(kind, match=f"me/model .*{HF_HUB_CACHE} .*set HF_HOME"):
+        with sentences("me/model"):
+            raise OSError(number, os.strerror(number), "some/blob")

@@ -6,6 +6,8 @@ torch and transformers come in with `load`, matplotlib with `figures`.
 
 import importlib
 
+from vlm_helpers import _threads  # noqa: F401  (before torch comes in)
+
 _SUBMODULES = (
     "boxes",
     "catalog",
@@ -21,16 +23,16 @@ _SUBMODULES = (
     "training",
     "zoo",
 )
-_NAMES = {"load": "loading", "VLM": "loading"}
+_FROM_LOADING = ("VLM", "load")
 
-__all__ = [*_SUBMODULES, *_NAMES, "__version__"]
+__all__ = [*_SUBMODULES, *_FROM_LOADING, "__version__"]
 
 
 def __getattr__(name):
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    if name in _FROM_LOADING:
+        return getattr(importlib.import_module(f"{__name__}.loading"), name)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -5,42 +5,17 @@ A thin layer: prompts are made by the processor's own chat template, answers by 
 
 from __future__ import annotations
 
-import numbers
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
-
-from vlm_helpers._words import first_line
+from vlm_helpers._locks import tokenizing
+from vlm_helpers._threads import one_for_small
+from vlm_helpers._words import first_line, whole_number
 from vlm_helpers.conversations import marks, questions, read
-
-# Enough for the longest answer of the pocket model, an outline.
-MAX_NEW_TOKENS = 128
-# Options that `generate` passes over while it is greedy.
-SAMPLING = (
-    "temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff",
-)  # fmt: skip
-
-_TOKENIZING = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a checkpoint says about itself. None stands for what it does not say."""
-
-    name: str
-    model_type: str
-    parameters: int
-    dtype: str  # what the weights are held in: "float32", …, or "8bit", "4bit"
-    image_size: tuple[int, int] | None = None  # height, width in pixels, as the model sees them
-    image_tokens: int | None = None  # tokens that one square picture of that size becomes
-    context_length: int | None = None  # tokens of prompt and answer together
-    bytes: int | None = None  # of the weights on disk
-    revision: str | None = None  # the commit on the Hub
-    adapter: str | None = None
+from vlm_helpers.loading._card import Card, check_pair, describe
+from vlm_helpers.loading._generation import evaluating, options
 
 
 class VLM:
@@ -48,9 +23,13 @@ class VLM:
 
     `model`, `processor`: the plain objects of transformers. `card`: a `Card` of facts. `device`:
     where the model is now, a `torch.device`.
+
+    Raises `TypeError` for other things than these two, and `ValueError` where they cannot work
+    together: a tokenizer larger than the embeddings, a processor without its `patch_size`.
     """
 
     def __init__(self, model: Any, processor: Any, card: Card | None = None):
+        check_pair(model, processor, card and card.name)
         self.model = model
         self.processor = processor
         self.card = card or describe(model, processor)
@@ -81,15 +60,17 @@ question: a picture, a list of pictures, or None |
         padded on the left, so the answers are those that single questions get, up to rounding.
 
         `generate`: options of `model.generate`. Without any, decoding is greedy, and stops after
-        128 new tokens. `temperature`, `top_p` and the other options of sampling need
-        `do_sample=True` beside them, as in transformers, which would otherwise leave them unused.
+        128 new tokens, whatever the checkpoint's generation_config.json says of beams, penalties,
+        lengths and numbers of answers; its stop strings count. `temperature`, `top_p` and the
+        other options of sampling need `do_sample=True` beside them, as in transformers, which
+        would otherwise leave them unused.
 
         Raises `TypeError` and `ValueError` for questions and options that cannot be, among them
-        prompts longer than the context, and what `to_rgb` raises for pictures.
+        prompts longer than the context, what `to_rgb` raises for pictures, and
+        `FloatingPointError` where the model computes NaN.
         """
         talks, single = questions(images, question, marks(self.processor))
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size must be a number from 1 up, not {batch_size!r}.")
+        batch_size = whole_number("batch_size", batch_size, 1)
         answers: list[str] = []
         for start in range(0, len(talks), batch_size):
             # Opened here, so that no more pictures than those of a batch are in memory at once.
@@ -127,7 +108,7 @@ question: a picture, a list of pictures, or None |
 
     def _reply(self, prompts: list[list[dict]], generate: dict[str, Any]) -> list[str]:
         inputs = self._prepare(prompts)
-        with _evaluating(self.model):
+        with self._ready():
             output = self.model.generate(**inputs, **self._options(inputs, generate))
         sequences = getattr(output, "sequences", output)  # return_dict_in_generate=True
         if len(sequences) != len(prompts):
@@ -136,10 +117,20 @@ question: a picture, a list of pictures, or None |
                 "vlm.model.generate yourself."
             )
         start = 0 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
-        texts = self.processor.tokenizer.batch_decode(
-            sequences[:, start:], skip_special_tokens=True
-        )
+        with tokenizing(self.processor):
+            texts = self.processor.tokenizer.batch_decode(
+                sequences[:, start:], skip_special_tokens=True
+            )
         return [text.strip() for text in texts]
+
+    @contextmanager
+    def _ready(self) -> Iterator[None]:
+        with one_for_small(self.card.parameters, self.device.type), evaluating(self.model):
+            yield
+
+    def _options(self, inputs: Any, given: dict[str, Any]) -> dict[str, Any]:
+        used, card = inputs["input_ids"].shape[1], self.card
+        return options(self.model, self.processor, given, used, card.context_length, card.name)
 
     def _prepare(self, prompts: list[list[dict]]) -> Any:
         """input_ids, attention_mask [batch, tokens], pixel_values, … on the model's device."""
@@ -153,7 +144,7 @@ question: a picture, a list of pictures, or None |
         # Left, so that every prompt ends where its answer begins; for this call only.
         padding = {"padding": True, "padding_side": "left"} if len(prompts) > 1 else {}
         try:
-            with _TOKENIZING:  # a tokenizer keeps its padding inside, and threads may share it
+            with tokenizing(self.processor):
                 inputs = self.processor.apply_chat_template(
                     prompts,
                     add_generation_prompt=True,
@@ -179,41 +170,23 @@ question: a picture, a list of pictures, or None |
             )
         return inputs.to(self.device, self.model.dtype)
 
-    def _options(self, inputs: Any, given: dict[str, Any]) -> dict[str, Any]:
-        _check_options(given)
-        if "generation_config" in given:
-            return given
-        options = {"do_sample": False, **given}
-        if "max_length" not in given:
-            options["max_length"] = None  # a checkpoint may bring one, and both together warn
-            room = (self.card.context_length or 10**9) - inputs["input_ids"].shape[1]
-            options.setdefault("max_new_tokens", min(MAX_NEW_TOKENS, room))
-        if "pad_token_id" not in options and self.model.generation_config.pad_token_id is None:
-            tokenizer = self.processor.tokenizer
-            pad = tokenizer.pad_token_id
-            options["pad_token_id"] = tokenizer.eos_token_id if pad is None else pad
-        return options
-
-    def _pieces(self, inputs: Any, options: dict[str, Any]) -> Iterator[str]:
-        from transformers import StoppingCriteriaList, TextIteratorStreamer
+    def _pieces(self, inputs: Any, chosen: dict[str, Any]) -> Iterator[str]:
+        from transformers import TextIteratorStreamer
 
         streamer = TextIteratorStreamer(
-            self.processor.tokenizer,
+            _Decoder(self.processor),
             skip_prompt=not self.model.config.is_encoder_decoder,
             skip_special_tokens=True,
         )
         closed = threading.Event()
-        stop = [*(options.pop("stopping_criteria", None) or []), _stop_when(closed)]
+        stop = [*(chosen.pop("stopping_criteria", None) or []), lambda *_, **__: closed.is_set()]
         failures: list[BaseException] = []
 
         def generate() -> None:
             try:
-                with _evaluating(self.model):
+                with self._ready():
                     self.model.generate(
-                        **inputs,
-                        **options,
-                        streamer=streamer,
-                        stopping_criteria=StoppingCriteriaList(stop),
+                        **inputs, **chosen, streamer=streamer, stopping_criteria=stop
                     )
             except BaseException as error:  # handed to the caller below
                 failures.append(error)
@@ -238,72 +211,12 @@ question: a picture, a list of pictures, or None |
             raise failures[0]
 
 
-def _check_options(given: dict[str, Any]) -> None:
-    limit = given.get("max_new_tokens")
-    if limit is not None and (
-        isinstance(limit, bool) or not isinstance(limit, numbers.Integral) or limit < 1
-    ):
-        raise ValueError(f"max_new_tokens must be a whole number from 1 up, not {limit!r}.")
-    unused = [name for name in SAMPLING if given.get(name) is not None]
-    if unused and not {"do_sample", "generation_config"} & set(given):
-        raise ValueError(
-            f"{unused[0]}={given[unused[0]]!r} is for sampling, and decoding is greedy: add "
-            f"do_sample=True to sample, or leave {unused[0]} out."
-        )
+class _Decoder:
+    """A tokenizer that decodes for a streamer while others may be using it."""
 
+    def __init__(self, processor: Any):
+        self.processor = processor
 
-def _stop_when(event: threading.Event) -> Any:
-    import torch
-    from transformers import StoppingCriteria
-
-    class Closed(StoppingCriteria):
-        def __call__(self, input_ids, scores, **kwargs):
-            return torch.full((len(input_ids),), event.is_set(), device=input_ids.device)
-
-    return Closed()
-
-
-@contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """Answers in the middle of training come without dropout; then training goes on."""
-    training = [module for module in model.modules() if module.training] if model.training else []
-    if training:
-        model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def describe(model: Any, processor: Any, **known: Any) -> Card:
-    """The `Card` of a loaded model; `known` adds what only the files tell, or corrects it."""
-    config = model.config
-    text = config.get_text_config()
-    size = getattr(getattr(config, "vision_config", None), "image_size", None)
-    if isinstance(size, int):
-        size = (size, size)
-    facts = {
-        "name": config.name_or_path or type(model).__name__,
-        "model_type": config.model_type,
-        "parameters": model.num_parameters(),
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "image_size": tuple(size) if size else None,
-        "image_tokens": _image_tokens(processor, size) if size else None,
-        "context_length": getattr(text, "max_position_embeddings", None),
-    }
-    return Card(**{**facts, **known})
-
-
-def _image_tokens(processor: Any, size: tuple[int, int]) -> int | None:
-    """Counted, not computed: each family has its own arithmetic, and its processor knows it."""
-    marker = getattr(processor, "image_token", None)
-    token = getattr(processor, "image_token_id", None)
-    if marker is None or token is None:
-        return None
-    blank = Image.new("RGB", (size[1], size[0]))
-    try:
-        ids = processor(text=[marker], images=[[blank]])["input_ids"][0]
-    except Exception:  # a processor that wants its prompts otherwise: one fact less
-        return None
-    return list(ids).count(token)
+    def decode(self, *tokens: Any, **how: Any) -> str:
+        with tokenizing(self.processor):
+            return self.processor.tokenizer.decode(*tokens, **how)

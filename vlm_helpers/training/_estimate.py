@@ -23,7 +23,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vlm_helpers import _memory as memory
 from vlm_helpers._words import first_line, number, whole_number
-from vlm_helpers.loading import _checkpoints as checkpoints
+from vlm_helpers.loading import get_folder
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _built(model: Any, dtype: str, lora: Any) -> Any:
     _check_lora(lora)
     config = model
     if isinstance(model, str | Path):
-        config = transformers.AutoConfig.from_pretrained(checkpoints.find(model).folder)
+        config = transformers.AutoConfig.from_pretrained(get_folder(model))
     kind = type(config).__name__
     with _sentence(f"No vision language model can be built from this {kind}"):
         with torch.device("meta"):
