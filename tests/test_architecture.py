@@ -14,7 +14,17 @@ ROWS = (
     ("training", "figures", "evaluation"),
     ("collators", "loading", "prompts", "zoo"),
     ("catalog", "boxes", "scenes", "pages"),
-    ("conversations", "pictures", "_data", "_draws", "_locks", "_memory", "_questions", "_words"),
+    (
+        "conversations",
+        "pictures",
+        "_data",
+        "_draws",
+        "_locks",
+        "_memory",
+        "_questions",
+        "_threads",
+        "_words",
+    ),  # fmt: skip
 )
 LEVEL = {name: level for level, row in enumerate(ROWS) for name in row}
 GROUND = ROWS[-1]
