@@ -1,5 +1,9 @@
 """Figures: what is drawn, what is refused, and that matplotlib's settings stay as they are."""
 
+import os
+import subprocess
+import sys
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -385,3 +389,12 @@ def test_what_parse_gave_is_drawn_whole():
 def test_numbers_that_differ_are_refused(images, shapes, titles, says):
     with pytest.raises(ValueError, match=says):
         figures.boxes(images, shapes, titles)
+
+
+def test_a_read_only_home_is_no_cause_for_warnings():
+    code = "import vlm_helpers as vh\nvh.figures\nimport matplotlib.pyplot"
+    environment = {**os.environ, "MPLCONFIGDIR": os.path.join(os.devnull, "matplotlib")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
