@@ -201,8 +201,10 @@ def resized_by_qwen(
 ) -> tuple[int, int]:
     """The size in which Qwen2-VL and Qwen2.5-VL see a picture: sides in multiples of `factor`.
 
-    `image_size`: (width, height) in pixels. `least`, `most`: pixels of the resized picture
-    (`smart_resize` in QwenLM/Qwen2.5-VL, `qwen_vl_utils`).
+    `image_size`: (width, height) in pixels. `least`, `most`: pixels of the resized picture.
+    As `smart_resize` of the authors' own `qwen_vl_utils` does it. For strips of which one side is
+    under 15 pixels transformers' function of that name gives another size, (28, 308) and not
+    (28, 392) for (14, 400): where a picture went straight to its processor, give that as `resized`.
     """
     width, height = size_of(image_size)
     wide, high = (max(factor, round(side / factor) * factor) for side in (width, height))

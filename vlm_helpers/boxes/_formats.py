@@ -20,7 +20,7 @@ class Format(NamedTuple):
         example: a dog from (0.25, 0.5) to (0.75, 0.875), or the point in its middle, in a picture
             of 640 x 480.
         frame: what the numbers count. order: which comes first.
-        asked: how the models are asked for places, in their authors' words where there are any.
+        asked: how the models are asked for places, after their authors' own examples.
         source: where the format is published.
         look: a pattern of texts that are in this format.
         parse, write: what reads and writes it.
@@ -92,7 +92,7 @@ FORMATS = {
         '```json\n[\n\t{"bbox_2d": [161, 238, 483, 416], "label": "dog"}\n]\n```',
         "pixels of the resized picture",
         _XY,
-        "Outline the position of the dog and output all the bbox coordinates in JSON format.",
+        "Outline the position of the dog and output all the coordinates in JSON format.",
         "https://arxiv.org/abs/2502.13923",
         f"{_BBOX_2D}|{_POINT_2D}",
         *_of(_json, _json.QWEN25),
@@ -100,7 +100,7 @@ FORMATS = {
         ("image_size", "resized"),
     ),
     "qwen3-vl": Format(
-        "Qwen3-VL, Qwen3.5",
+        "Qwen3-VL",
         '```json\n[\n\t{"bbox_2d": [250, 500, 750, 875], "label": "dog"}\n]\n```',
         _THOUSANDTHS,
         _XY,
@@ -112,7 +112,7 @@ FORMATS = {
         (Box, Point),
     ),
     "internvl": Format(
-        "InternVL 1.5 to 3.5",
+        "InternVL",
         "<ref>dog</ref><box>[[250, 500, 750, 875]]</box>",
         _THOUSANDTHS + "; fractions are read too",
         _XY,
@@ -122,7 +122,7 @@ FORMATS = {
         *_of(_tags, _tags.INTERNVL),
     ),
     "minicpm-v": Format(
-        "MiniCPM-V 2.5 to 4.5, MiniCPM-o",
+        "MiniCPM-V",
         "<ref>dog</ref><box>250 500 750 875</box>",
         _THOUSANDTHS,
         _XY,
@@ -157,7 +157,7 @@ FORMATS = {
         (Box, Point),
     ),
     "cogvlm": Format(
-        "CogVLM, CogAgent",
+        "CogVLM",
         "a dog [[250,500,750,875]]",
         _THOUSANDTHS,
         _XY,
@@ -170,7 +170,7 @@ FORMATS = {
     "paligemma": Format(
         "PaliGemma, PaliGemma 2",
         "<loc0512><loc0256><loc0896><loc0768> dog",
-        "1024ths of the picture (1023rds where masks are made: a thousandth apart)",
+        "1024ths of the picture (1023rds in its own code for masks)",
         _YX,
         "detect dog",
         _GITHUB
@@ -229,18 +229,18 @@ FORMATS = {
         ("image_size",),
     ),
     "moondream": Format(
-        "moondream 2 and 3",
+        "moondream",
         '{"objects": [{"x_min": 0.25, "y_min": 0.5, "x_max": 0.75, "y_max": 0.875}]}',
         "fractions of the picture",
         _XY,
         'model.detect(image, "dog")',
-        "https://moondream.ai/docs",
+        _GITHUB + "vikhyat/moondream",
         _OBJECT % "x_min",
         *_of(_json, _json.MOONDREAM),
         (Box, Point),
     ),
     "gemini": Format(
-        "Gemini 2.0 and later, Gemma 3 and 4 by users' reports",
+        "Gemini",
         '```json\n[\n\t{"box_2d": [500, 250, 875, 750], "label": "dog"}\n]\n```',
         _THOUSANDTHS,
         _YX,

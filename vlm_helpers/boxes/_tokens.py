@@ -92,8 +92,8 @@ _PALI_NUMBER = re.compile(r"\d+")
 def parse_paligemma(text: str, size: object) -> Parsed:
     """Four location tokens are a box; the label after them ends at a `;` or at any other token.
 
-    In 1024ths, as transformers and supervision read them. big_vision's own code scales masks' boxes
-    by 1023 and its evaluation of detection by 1024: a thousandth apart, less than the model's aim.
+    In 1024ths, as supervision and others read them. The authors' own code for masks multiplies by
+    1023: a thousandth of the picture apart, which is less than the model errs.
     """
     found, waiting, start = Parsed(), None, 0
 
