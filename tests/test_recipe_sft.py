@@ -1,14 +1,17 @@
 """The fine-tuning script: alone, in two processes, killed and resumed, from streams and shards."""
 
+import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import pytest
@@ -17,7 +20,10 @@ from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
 
 import vlm_helpers as vh
-from recipes.sft import load_rows, main
+from recipes.sft import Numbered, load_rows, main
+from recipes.sft_checkpoints import is_whole, last_checkpoint
+from recipes.sft_rows import NUMBER
+from vlm_helpers.collators import RowError
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "recipes" / "accelerate").glob("*.yaml"))
@@ -27,9 +33,20 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def command(output, *options, launch=()):
-    start = [sys.executable, *launch, "-m", "recipes.sft"]
-    return [*start, *OPTIONS, "--output_dir", str(output), *map(str, options)]
+def options(output, *more):
+    return [*OPTIONS, "--output_dir", str(output), *map(str, more)]
+
+
+def here(output, *more):
+    """The script in this process, which has imported everything already; what it says."""
+    said = io.StringIO()
+    with contextlib.chdir(ROOT), contextlib.redirect_stdout(said):
+        main(options(output, *more))
+    return said.getvalue()
+
+
+def command(output, *more, launch=()):
+    return [sys.executable, *launch, "-m", "recipes.sft", *options(output, *more)]
 
 
 def accelerated(config, *options):
@@ -57,8 +74,8 @@ def losses(output):
 def alone(tmp_path_factory):
     """Four steps of eight rows, in one process."""
     output = tmp_path_factory.mktemp("alone")
-    said = run(command(output, "--per_device_train_batch_size", 8))
-    assert "320 rows can be trained on" in said
+    said = here(output, "--per_device_train_batch_size", 8)
+    (output / "said.txt").write_text(said)
     return output
 
 
@@ -66,6 +83,18 @@ def test_what_it_leaves(alone):
     adapter = load_file(alone / "adapter_model.safetensors")
     assert adapter and all("language_model" in name for name in adapter)
     assert vh.load("pocket-llava", adapter=alone).card.adapter == str(alone)
+    card = (alone / "README.md").read_text()
+    assert "base_model: pocket-llava" in card and "`pocket-llava`, fine-tuned on" in card
+    assert f"vh.load('pocket-llava', adapter='{alone.name}')" in card
+    for file in [*alone.rglob("*.md"), *alone.rglob("*.json")]:
+        text = file.read_text()
+        assert str(ROOT) not in text and str(alone) not in text and "None" not in text, file
+
+
+def summary(said):
+    """What the pre-flight pass says."""
+    lines = said.splitlines()
+    return lines[: lines.index("Beginning at step 0.")]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +107,10 @@ def test_what_it_leaves(alone):
 )
 def test_two_processes_are_as_one(alone, tmp_path, launch):
     """Eight rows in two processes, four in each, give the losses that eight give in one."""
-    run(command(tmp_path, "--per_device_train_batch_size", 4, "--preflight", "false",
-                launch=launch))  # fmt: skip
+    said = run(command(tmp_path, "--per_device_train_batch_size", 4, launch=launch))
+    # Each has looked at half of the rows, and one speaks for both.
+    assert summary(said) == summary((alone / "said.txt").read_text())
+    assert summary(said)[0] == "320 rows can be trained on."
     assert losses(tmp_path) == pytest.approx(losses(alone), rel=2e-3)
     assert len(set(losses(alone))) == 4
     one, two = (load_file(f / "adapter_model.safetensors") for f in (alone, tmp_path))
@@ -89,7 +120,7 @@ def test_two_processes_are_as_one(alone, tmp_path, launch):
 
 def test_streams_too(tmp_path):
     more = ("--streaming", "true", "--max_steps", 2, "--save_steps", 2)
-    run(command(tmp_path / "one", *more, "--per_device_train_batch_size", 4))
+    here(tmp_path / "one", *more, "--per_device_train_batch_size", 4)
     run(command(tmp_path / "two", *more, "--per_device_train_batch_size", 2,
                 launch=accelerated("cpu")))  # fmt: skip
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=2e-3)
@@ -99,7 +130,7 @@ def test_killed_and_resumed(tmp_path):
     """A run that is killed and started again ends where one does that was left alone."""
     more = ("--max_steps", 12, "--save_steps", 3, "--per_device_train_batch_size", 2,
             "--preflight", "false")  # fmt: skip
-    run(command(tmp_path / "whole", *more))
+    here(tmp_path / "whole", *more)
     words = command(tmp_path / "killed", *more)
     process = subprocess.Popen(
         words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -110,7 +141,7 @@ def test_killed_and_resumed(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL  # it had not come to its end
     assert not (tmp_path / "killed" / "adapter_model.safetensors").exists()
-    assert "Going on from" in run(words)
+    assert "Going on from" in here(tmp_path / "killed", *more)
     whole, resumed = (
         load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "killed")
     )
@@ -125,7 +156,7 @@ def test_rows_without_pictures_and_a_template_from_a_file(tmp_path):
     template.write_text(vh.prompts.template("llava-1.5-hf"))
     more = ("--data", tmp_path / "rows.parquet", "--max_steps", 2, "--save_steps", 2,
             "--output_dir", tmp_path / "out", "--chat_template_path", template)  # fmt: skip
-    said = run(command(tmp_path / "out", *more))
+    said = here(tmp_path / "out", *more)
     assert "8 rows can be trained on" in said
     assert "would not learn to stop" in said  # so the pre-flight pass saw the template
     assert len(losses(tmp_path / "out")) == 2
@@ -136,10 +167,67 @@ def test_rows_without_pictures_and_a_template_from_a_file(tmp_path):
 
 def test_a_run_that_has_ended(alone):
     before = (alone / "adapter_model.safetensors").read_bytes()
-    said = run(command(alone, "--per_device_train_batch_size", 8))
+    said = here(alone, "--per_device_train_batch_size", 8)
     assert "Nothing to do: this run has come to its end" in said and "checkpoint-4" in said
     assert (alone / "adapter_model.safetensors").read_bytes() == before
     assert not (alone / "checkpoint-5").exists()
+
+
+def cut(file, size=100):
+    file.write_bytes(file.read_bytes()[:size])
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        lambda out: [path.unlink() for path in out.iterdir() if path.is_file()],
+        lambda out: cut(out / "adapter_model.safetensors"),
+        lambda out: os.utime(out / "adapter_model.safetensors", (1, 1)),  # of a shorter run
+    ],
+    ids=["before", "while", "after an earlier run"],
+)
+def test_stopped_between_the_last_checkpoint_and_its_result(alone, tmp_path, stop):
+    out = shutil.copytree(alone, tmp_path / "out")
+    stop(out)
+    said = here(out, "--per_device_train_batch_size", 8)
+    assert "had come to its end but for its result" in said and "checkpoint-4" in said
+    for name in ("adapter_model.safetensors", "adapter_config.json", "tokenizer.json"):
+        assert (out / name).read_bytes() == (alone / name).read_bytes()
+    assert not (out / "optimizer.pt").exists() and not (out / "trainer_state.json").exists()
+    assert vh.load("pocket-llava", adapter=out)
+    assert "Nothing to do" in here(out, "--per_device_train_batch_size", 8)
+
+
+@pytest.mark.parametrize(
+    ("file", "size"),
+    [("trainer_state.json", None), ("trainer_state.json", 0), ("trainer_state.json", 100),
+     ("adapter_model.safetensors", 1000), ("adapter_model.safetensors", None),
+     ("optimizer.pt", 1000)],
+)  # fmt: skip
+def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(alone, tmp_path, file, size):
+    whole = shutil.copytree(alone / "checkpoint-4", tmp_path / "checkpoint-4")
+    half = shutil.copytree(whole, tmp_path / "checkpoint-12")
+    assert is_whole(half)
+    (half / file).unlink() if size is None else cut(half / file, size)
+    assert not is_whole(half)
+    with pytest.raises(FileNotFoundError, match="No file fits"):  # past the checkpoints
+        here(tmp_path, "--max_steps", 13, "--data", "/nowhere/*.parquet")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        found = last_checkpoint(SimpleNamespace(output_dir=str(tmp_path), process_index=0))
+    assert found == whole and f"Passing over {half}" in said.getvalue()
+
+
+def test_evaluation_while_it_trains(tmp_path):
+    rows = datasets.Dataset.from_list([vh.scenes.sample(seed).messages() for seed in range(6)])
+    rows.to_parquet(tmp_path / "rows.parquet")
+    said = here(tmp_path / "out", "--eval_data", tmp_path / "rows.parquet", "--eval_strategy",
+                "steps", "--eval_steps", 1, "--max_steps", 2, "--save_steps", 2,
+                "--data", tmp_path / "rows.parquet", "--per_device_eval_batch_size", 6)  # fmt: skip
+    assert said.count("6 rows can be trained on") == 2
+    state = json.loads((tmp_path / "out" / "checkpoint-2" / "trainer_state.json").read_text())
+    found = [entry["eval_loss"] for entry in state["log_history"] if "eval_loss" in entry]
+    assert len(found) == 2 and found[0] != found[1]
 
 
 @pytest.mark.parametrize(
@@ -148,13 +236,18 @@ def test_a_run_that_has_ended(alone):
         (("--data", "/nowhere/*.parquet"), "No file fits data='/nowhere"),
         (("--streaming", "true", "--max_steps", "-1"), "set max_steps"),
         (("--chat_template_path", "/nowhere.jinja"), "No file chat_template_path='/nowhere.jinja'"),
+        (("--eval_strategy", "steps"), "eval_strategy is 'steps', and there is nothing to evalu"),
+        (("--eval_data", "rows.parquet"), "eval_data is given and never used: set eval_strategy"),
+        (("--report_to", "trackio"), "trackio to be installed"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_model_is_loaded(monkeypatch, tmp_path, more, says):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", None)
-    with pytest.raises((FileNotFoundError, ValueError), match=says):
-        main([*OPTIONS, "--output_dir", str(tmp_path), *more])
+    monkeypatch.setattr("transformers.integrations.integration_utils.is_trackio_available",
+                        lambda: False)  # fmt: skip
+    with pytest.raises((FileNotFoundError, ValueError, RuntimeError), match=says):
+        main(options(tmp_path, *more))
 
 
 def test_the_command_of_trl(tmp_path):
@@ -214,19 +307,64 @@ def test_pictures_come_in_the_order_of_their_numbers(tmp_path):
     pictures = [Image.new("RGB", (8, 8), color) for color in colors]
     shard(tmp_path / "a.tar", [{"messages": [], "images": pictures}])
     (found,) = load_rows(str(tmp_path / "a.tar"), False)
-    assert [picture.getpixel((0, 0)) for picture in found["images"]] == colors
+    assert [vh.pictures.to_rgb(one).getpixel((0, 0)) for one in found["images"]] == colors
 
 
 @pytest.mark.parametrize("streaming", [False, True])
 def test_parquet(streaming):
     rows = load_rows(str(ROOT / "data" / "pocket-instruct" / "test.parquet"), streaming)
     assert isinstance(rows, datasets.IterableDataset if streaming else datasets.Dataset)
-    assert set(next(iter(rows))) == {"messages", "images"}
+    first = next(iter(rows))
+    assert set(first) == {"messages", "images", NUMBER} and first[NUMBER] == 0
+    assert first["images"][0]["bytes"]  # not decoded
 
 
-def test_no_rows(tmp_path):
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_bad_row_is_named_by_its_own_number(tmp_path, streaming):
+    """Not by that within its batch; a damaged picture is one."""
+    rows = [{**vh.scenes.sample(seed).messages(), "id": f"r{seed}"} for seed in range(6)]
+    table = datasets.Dataset.from_list(rows)
+    table = table.cast_column("images", datasets.List(datasets.Image(decode=False))).to_list()
+    table[4]["images"][0]["bytes"] = table[4]["images"][0]["bytes"][:900]
+    table[5]["messages"] = table[5]["messages"][:1]
+    datasets.Dataset.from_list(table[:3]).to_parquet(tmp_path / "a.parquet")
+    datasets.Dataset.from_list(table[3:]).to_parquet(tmp_path / "b.parquet")
+    rows = list(load_rows(str(tmp_path / "*.parquet"), streaming))
+    collator = Numbered(vh.collators.AnswerCollator(vh.load().processor))
+    assert len(collator(rows[:4])["labels"]) == 4
+    for number in (4, 5):
+        with pytest.raises(RowError, match=rf"^Row {number} \(id 'r{number}'\): ") as caught:
+            collator([rows[3], rows[number]])
+        assert caught.value.row == number
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("empty.parquet", "empty.parquet' has no rows"),
+        ("damaged.parquet", "damaged.parquet is no Parquet file, or damaged"),
+        (
+            "rows.csv",
+            r"kinds .csv. Supported are Parquet files .*, WebDataset shards .* of the Hub",
+        ),
+        ("", r"is a folder: name what lies in it. Supported are Parquet files .rows/\*.parquet"),
+        ("*", "is a folder"),
+        ("*.*", "kinds .csv, .parquet"),
+    ],
+)
+def test_what_gives_no_rows(tmp_path, name, says):
+    datasets.Dataset.from_dict({"messages": []}).to_parquet(tmp_path / "empty.parquet")
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "rows.csv").touch()
+    (tmp_path / "folder").mkdir()
+    for streaming in (False, True):
+        with pytest.raises(ValueError, match=says):
+            load_rows(str(tmp_path / name), streaming)
+
+
+def test_no_file_and_no_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="No file fits"):
         load_rows(str(tmp_path / "*.parquet"), False)
-    (tmp_path / "rows.csv").touch()
-    with pytest.raises(ValueError, match=r"kinds .csv: give .parquet files or .tar"):
-        load_rows(str(tmp_path / "*"), False)
+    with pytest.raises(ConnectionError, match="data='me/rows' is no file here, and the Hub gives"):
+        load_rows("me/rows", False)

@@ -191,9 +191,9 @@ def test_what_cannot_be_drawn_is_refused(arguments, says):
         (11, {"loss": 1}, ValueError, "Step 11 cannot follow step 3: steps go up to 10"),
         (2, {"loss": 1}, ValueError, "Step 2 cannot follow step 3"),
         (4, {"los": 1}, ValueError, "no panel 'los'; the panels are loss, accuracy"),
-        (4, {"loss": "high"}, TypeError, "loss must be a number, not a str"),
-        (4, {"accuracy": {"a": None}}, TypeError, "accuracy, a must be a number, not a NoneType"),
-        (4, {"loss": torch.zeros(2)}, TypeError, "loss must be a number, not a Tensor"),
+        (4, {"loss": "high"}, TypeError, "loss must be a number, not 'high'"),
+        (4, {"accuracy": {"a": None}}, TypeError, "accuracy, a must be a number, not None"),
+        (4, {"loss": torch.zeros(2)}, TypeError, "loss must be a number, not tensor"),
         (4, {"loss": 1, "accuracy": {"a": None}}, TypeError, "accuracy, a"),
     ],
 )
@@ -266,6 +266,19 @@ def test_no_panel_is_refused_and_an_empty_one_is_not(axes, arguments, says):
             axes(*arguments)
     else:
         assert len(axes(*arguments)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"done": 2}, "done says how many of steps are done: give steps too"),
+        ({"done": 5, "steps": 4}, "done must be a whole number from 0 to 4, not 5"),
+        ({"done": 0, "steps": 0}, "steps must be a whole number from 1 up, not 0"),
+    ],
+)
+def test_a_bar_of_steps_that_cannot_be_is_refused(axes, options, says):
+    with pytest.raises(ValueError, match=says):
+        axes({"loss": {"a": [(0, 1.0)]}}, **options)
 
 
 def test_levels_of_a_panel_that_is_not_there_are_refused(axes):

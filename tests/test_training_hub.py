@@ -36,6 +36,18 @@ def play(folder):
         {"role": "assistant", "content": [{"type": "text", "text": "a star"}]},
     ]
     rows = datasets.Dataset.from_list([{"messages": messages, "images": [picture]}] * 8)
+    rows.to_parquet(folder / "train.parquet")
+    hub.add("datasets/me/rows", {"train.parquet": (folder / "train.parquet").read_bytes()})
+    from recipes.sft import load_rows
+
+    loaded = {}
+    for streaming in (False, True):
+        loaded[str(streaming)] = [row["messages"] for row in load_rows("me/rows", streaming)]
+    for name, split in (("me/rows", "test"), ("me/nothing", "train")):
+        try:
+            load_rows(name, False, split)
+        except (ValueError, FileNotFoundError) as error:
+            loaded[name] = f"{type(error).__name__}: {error}"
     trainer = SFTTrainer(
         vlm.model,
         SFTConfig(
@@ -61,7 +73,8 @@ def play(folder):
         vh.load("me/merged", device="cpu").ask(picture, "What is this?", max_new_tokens=8)
     )
     files = hub.files("me/tuned")
-    return {"answers": answers, "files": sorted(files), "card": files["README.md"].decode()}
+    card = files["README.md"].decode()
+    return {"answers": answers, "files": sorted(files), "card": card, "loaded": loaded}
 
 
 def test_trained_pushed_and_loaded_again(tmp_path):
@@ -80,6 +93,10 @@ def test_trained_pushed_and_loaded_again(tmp_path):
     assert "model.safetensors" not in found["files"]
     assert "base_model: me/model" in found["card"]
     assert "me/rows" in found["card"]
+    loaded = found["loaded"]
+    assert loaded["False"] == loaded["True"] and len(loaded["True"]) == 8
+    assert loaded["me/rows"].startswith("ValueError: data='me/rows' is no file here, and the Hub")
+    assert loaded["me/nothing"].startswith("FileNotFoundError: data='me/nothing' is no file here")
 
 
 if __name__ == "__main__":

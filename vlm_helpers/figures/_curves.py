@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from vlm_helpers._words import whole_number
 from vlm_helpers.figures._style import GREY, INK, PALETTE, WIDTH, drawing
 
 Points = Sequence[tuple[float, float]]  # (step, value), in order
@@ -25,17 +26,24 @@ def curves(
     of each point and its neighbours, a tenth of the series in all, over the pale values themselves.
     `levels`: for a panel, named dashed lines to compare with, such as the score of guessing.
     `steps`: where the axis of steps ends; by default with the last point. `done`: draw a bar that
-    says how many of `steps` are done.
+    says how many of `steps` are done; it needs `steps`.
 
     A panel whose label begins with "share", "accuracy" or "F1" goes from 0 to 1, others start at 0.
 
-    Raises `ValueError` where there is no panel, and for levels of a panel that is not there.
+    Raises `ValueError` where there is no panel, for levels of a panel that is not there, and for
+    `steps` and `done` that do not go together.
     """
     if not panels:
         raise ValueError("There is nothing to draw: panels is empty.")
     levels = levels or {}
     if unknown := [name for name in levels if name not in panels]:
         raise ValueError(f"levels has {unknown[0]!r}; the panels are {', '.join(panels)}.")
+    if steps is not None:
+        whole_number("steps", steps, 1)
+    if done is not None:
+        if steps is None:
+            raise ValueError("done says how many of steps are done: give steps too.")
+        whole_number("done", done, 0, steps)
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
     paint = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
     with drawing(1, len(panels), (WIDTH, 3.2)) as (figure, axes):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vlm_helpers import figures
+from vlm_helpers._words import number, whole_number
 
 # Drawing may take this share of the time. A picture costs a tenth of a second and more, which
 # would slow a loop of short steps to a crawl if every step drew one.
@@ -47,13 +48,11 @@ class LiveCurve:
         every: float = 1.0,
     ):
         panels = (panels,) if isinstance(panels, str) else tuple(panels)
-        if not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"steps must be a whole number from 1 up, not {steps!r}.")
+        self.steps = whole_number("steps", steps, 1)
         if not panels or len(set(panels)) < len(panels):
             raise ValueError(f"panels must name each panel once, and at least one: {panels!r}.")
         if unknown := [name for name in levels or {} if name not in panels]:
             raise ValueError(f"levels has {unknown[0]!r}; the panels are {', '.join(panels)}.")
-        self.steps = steps
         self.every = every
         self.history: dict[str, dict[str, list[tuple[int, float]]]] = {p: {} for p in panels}
         self._levels = {name: dict(lines) for name, lines in (levels or {}).items()}
@@ -90,7 +89,11 @@ class LiveCurve:
                 f"Step {step!r} cannot follow step {self._step}: steps go up to {self.steps}."
             )
         points = [
-            (panel, name, _number(value, f"{panel}, {name}" if name != panel else panel))
+            (
+                panel,
+                name,
+                number(f"{panel}, {name}" if name != panel else panel, value, finite=False),
+            )
             for panel, given in values.items()
             for name, value in (given if isinstance(given, Mapping) else {panel: given}).items()
         ]
@@ -146,11 +149,3 @@ def _in_jupyter() -> bool:
     from IPython import get_ipython
 
     return getattr(get_ipython(), "kernel", None) is not None
-
-
-def _number(value: Any, name: str) -> float:
-    try:
-        # A tensor's `item` says nothing of gradients, its `float` warns.
-        return float(value.item() if hasattr(value, "item") else value)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"{name} must be a number, not a {type(value).__name__}.") from None
