@@ -135,8 +135,8 @@ def test_killed_and_resumed(tmp_path):
     process = subprocess.Popen(
         words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    first = tmp_path / "killed" / "checkpoint-3" / "trainer_state.json"
-    while not first.exists() and process.poll() is None:
+    first = tmp_path / "killed" / "checkpoint-3"
+    while not (first.exists() and is_whole(first)) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL  # it had not come to its end
