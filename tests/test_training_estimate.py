@@ -42,14 +42,18 @@ def test_adapters_quantised_weights_and_larger_batches():
         text_config={"model_type": "llama", "num_hidden_layers": layers},
         vision_config={"model_type": "clip_vision_model", "num_hidden_layers": 2},
     )
-    lora = vh.training.estimate(config, tokens=700, lora=16)
+    lora = vh.training.estimate(config, tokens=70, lora=16)
     # the ranks of seven matrices in each layer
     assert lora.trainable == layers * 16 * (4 * (4096 + 4096) + 3 * (4096 + 11008))
     assert lora.gradients * 2**30 == 4 * lora.trainable  # peft keeps adapters in float32
-    small = vh.training.estimate(config, tokens=700, lora=16, quantization="4bit")
+    small = vh.training.estimate(config, tokens=70, lora=16, quantization="4bit")
     assert 0.25 < small.weights / lora.weights < 0.6  # embeddings and output layer stay as they are
-    double = vh.training.estimate(config, tokens=700, lora=16, batch_size=2)
-    assert double.activations == pytest.approx(2 * lora.activations, rel=0.03)
+    double = vh.training.estimate(config, tokens=70, lora=16, batch_size=2)
+    a_row = double.activations - lora.activations
+    # Beside its rows a step keeps the adapters as autocast casts them, 2 bytes a number; but not
+    # those of the first layer's queries, keys and values, before which nothing learns.
+    cast = 2 * (lora.trainable - 3 * 16 * 4096) / 2**30
+    assert lora.activations - a_row == pytest.approx(cast, rel=0.02)
     assert double.operations == pytest.approx(2 * lora.operations, rel=0.01)
     assert lora.seconds(10e12) == lora.operations / 10e12
 

@@ -276,8 +276,9 @@ def _shapes(model: Any) -> Any:
             fake = torch.nn.Parameter(fake, requires_grad=tensor.requires_grad)
         empty[id(tensor)] = fake
     copied = copy.deepcopy(model, empty)
-    if getattr(copied, "is_gradient_checkpointing", False):
-        copied.gradient_checkpointing_disable()  # what it saves is reckoned here
+    for module in copied.modules():
+        if getattr(module, "gradient_checkpointing", False):
+            module.gradient_checkpointing = False  # what it saves is reckoned here
     return copied
 
 
