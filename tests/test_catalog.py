@@ -433,6 +433,16 @@ def test_differences_show_both_figures_and_where_the_published_one_stands():
     assert {row.model for row in frame.itertuples()} <= {m.name for m in models() if m.article}
 
 
+def test_the_page_about_the_article_has_every_difference():
+    page = (Path(__file__).parents[1] / "docs" / "article.md").read_text()
+    rows = [
+        f"| {d.model} | {d.fact} | {d.article} | {d.published} | [source]({d.source}) |"
+        for d in differences().itertuples()
+    ]
+    assert [line for line in page.splitlines() if line.startswith("| ")][1:] == rows
+    assert f"find {len(rows)} places" in page
+
+
 # ── the figure ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -452,7 +452,24 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
 
+
 # Right answers in the styles that people write, for the same checks.
+def _merged(*order):
+    """The patches of a grid joined by twos, the axes put into `order` before."""
+
+    def merge(features, side):
+        grid = features.unflatten(1, (side // 2, 2, side // 2, 2)).permute(order)
+        return grid.reshape(len(features), side * side // 4, -1)
+
+    return merge
+
+
+def merge_by_slices(features, side):
+    grid = features.unflatten(1, (side, side))
+    corners = [grid[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    return torch.cat(corners, dim=-1).flatten(1, 2)
+
+
 RIGHT_ANSWERS = {
     "welcome.floor": [
         lambda truths: max(Counter(truths).values()) / len(truths),
@@ -488,6 +505,10 @@ RIGHT_ANSWERS = {
         ),
         splice_row_by_row,
         splice_with_where,
+    ],
+    "architecture.merge": [
+        lambda features, side: _merged(0, 1, 3, 2, 4, 5)(features, side).numpy(),
+        merge_by_slices,
     ],
     "inference.cache_gib": [
         lambda config, tokens, size: numpy.float32(_cache(config, tokens, size)),
@@ -681,6 +702,24 @@ WRONG_ANSWERS = {
             ),
             "the class token is not a patch",
         ),
+    ],
+    "architecture.merge": [
+        (lambda features, side: features.reshape(2, 4, 12), "four patches in a row"),
+        (
+            lambda features, side: features.reshape(2, 4, 4, 3).transpose(1, 2).flatten(2),
+            "a quarter of the picture apart",
+        ),
+        (_merged(0, 3, 1, 2, 4, 5), "column by column"),
+        (_merged(0, 1, 3, 4, 2, 5), "go down first"),
+        (_merged(0, 3, 1, 4, 2, 5), "exchange rows and columns"),
+        (_merged(0, 1, 3, 5, 2, 4), "mix the numbers"),
+        (lambda f, side: _merged(0, 1, 3, 2, 4, 5)(f, side).reshape(2, 4, 4, 3).mean(2), "a mean"),
+        (lambda f, side: _merged(0, 1, 3, 2, 4, 5)(f, side).unflatten(1, (2, 2)), "to be joined"),
+        (lambda f, side: _merged(0, 1, 3, 2, 4, 5)(f, side).flip(1), "token 0 of picture 0 holds"),
+        (lambda features, side: features.mul_(2), "changes the features"),
+        (lambda features, side: features[:, ::4], "four times as wide"),
+        (lambda features, side: features.unflatten(1, (side, 2)), "split in two"),
+        (lambda features, side: list(features), "this is list"),
     ],
     "architecture.splice": [
         (lambda embeds, features, ids, image_id: embeds.clone(), "Nothing has changed"),

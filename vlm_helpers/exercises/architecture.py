@@ -249,6 +249,97 @@ _BECAUSE_SPLICE = {
     "tokens, width]; `masked_scatter` wants it as [batch, tokens, 1].",
 }
 
+# --- architecture.merge ---------------------------------------------------------------------------
+
+
+def merge(features, side):
+    grid = features.unflatten(1, (side // 2, 2, side // 2, 2))  # rows, 2, columns, 2
+    return grid.transpose(2, 3).flatten(3).flatten(1, 2)
+
+
+def _grids() -> tuple[torch.Tensor, int]:
+    """Two pictures of 4 x 4 patches, three numbers a patch, all of them different."""
+    return torch.arange(2 * 16 * 3, dtype=torch.float32).reshape(2, 16, 3), 4
+
+
+def _joined(*order):
+    """Wrong ways to join: `order` permutes [batch, rows, 2, columns, 2, width]."""
+
+    def join(features, side):
+        grid = features.unflatten(1, (side // 2, 2, side // 2, 2)).permute(order)
+        return grid.reshape(len(features), side * side // 4, -1)
+
+    return join
+
+
+_MERGING_MISTAKES = (
+    (
+        lambda features, side: features.reshape(len(features), side * side // 4, -1),
+        "You join four patches in a row. Neighbours are two of one row and the two below them: "
+        "split rows and columns first, with `unflatten`, then bring the two axes of 2 together.",
+    ),
+    (
+        lambda features, side: (
+            features.reshape(len(features), 4, side * side // 4, -1).transpose(1, 2).flatten(2)
+        ),
+        "You join patches that lie a quarter of the picture apart: neighbours lie side by side.",
+    ),
+    (
+        _joined(0, 3, 1, 2, 4, 5),
+        "Your blocks come column by column: they are numbered row by row, as one reads.",
+    ),
+    (
+        _joined(0, 1, 3, 4, 2, 5),
+        "Within a block your patches go down first: the upper two come before the lower two.",
+    ),
+    (
+        _joined(0, 3, 1, 4, 2, 5),
+        "You exchange rows and columns, of the blocks and within them: read row by row.",
+    ),
+    (
+        _joined(0, 1, 3, 5, 2, 4),
+        "You mix the numbers of the four patches: all of the first patch come first, then all of "
+        "the second.",
+    ),
+)
+
+
+def examine_merge(answer, materials) -> None:
+    """Compare with the right blocks; where they differ, with what usual mistakes give."""
+    features, side = materials
+    want, given = merge(features, side), features.clone()
+    got = _tensor(call(answer, given, side, because=_BECAUSE_MERGE), "[batch, tokens, numbers]")
+    if not torch.equal(given, features):
+        raise Wrong("Your function changes the features that it was given: make new ones.")
+    if list(got.shape) == [2, 4, 3]:
+        raise Wrong(
+            "You keep the width, so something is thrown away (a mean blurs, a maximum picks): put "
+            "the four vectors one after the other, four times as wide."
+        )
+    if got.shape != want.shape:
+        told = f"For features {list(features.shape)}, return {list(want.shape)}"
+        rest = ": rows and columns are to be joined" if got.ndim > want.ndim else ""
+        raise Wrong(f"{told}, not {list(got.shape)}{rest}.")
+    if _equal(got, want):
+        return
+    for imitate, diagnosis in _MERGING_MISTAKES:
+        if _equal(got, imitate(features, side)):
+            raise Wrong(diagnosis)
+    batch, block, place = (got != want).nonzero()[0].tolist()
+    raise Wrong(
+        f"The shape is right, but token {block} of picture {batch} holds, from its number {place} "
+        f"on, {_few(got[batch, block, place:])}; it should hold "
+        f"{_few(want[batch, block, place:])}."
+    )
+
+
+_BECAUSE_MERGE = {
+    r"shape '.*' is invalid|unflatten": "Rows and columns are each split in two: (side // 2, 2).",
+    r"permute\(sparse_coo\)|number of dimensions": "`permute` names every axis once.",
+    r"view size is not compatible": "After `permute` the numbers lie in another order: `reshape` "
+    "or `flatten` copy them, `view` cannot.",
+}
+
 EXERCISES = (
     Exercise(
         name="architecture.patchify",
@@ -286,5 +377,24 @@ EXERCISES = (
         solved=splice,
         materials=_sequences,
         examine=examine_splice,
+    ),
+    Exercise(
+        name="architecture.merge",
+        title="A quarter of the tokens",
+        difficulty=3,
+        minutes=10,
+        takeaway=(
+            "Nothing is thrown away: four vectors stand in one, and the next linear layer decides "
+            "what of them to keep. InternVL calls it pixel shuffle, Qwen2-VL patch merging."
+        ),
+        hints=(
+            "`features.unflatten(1, (side // 2, 2, side // 2, 2))` gives the patches their rows "
+            "and columns back, in twos.",
+            "The two axes of length 2 belong together, just before the width: `transpose(2, 3)` "
+            "brings them there. `flatten` joins what belongs together.",
+        ),
+        solved=merge,
+        materials=_grids,
+        examine=examine_merge,
     ),
 )

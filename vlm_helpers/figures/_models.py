@@ -34,8 +34,8 @@ def models(table: pandas.DataFrame) -> None:
     """Size against image resolution, both on log scales, licences by colour and marker.
 
     `table`: rows of `vh.catalog.table()`, or any with the columns `parameters` (billions), `side`
-    (pixels along one side) and `commercial`, named by their index. Rows without size or resolution
-    cannot be drawn: a line below the plot says which these are.
+    (pixels along one side of the square with as many pixels) and `commercial`, named by their
+    index. Rows without size or resolution cannot be drawn: a line below the plot says which.
 
     Raises `ValueError` where a column is missing or nothing is left to draw.
     """
@@ -80,7 +80,7 @@ def _axes(ax: Any, known: pandas.DataFrame) -> None:
         axis.set_ticklabels(list(names))
     ax.tick_params(labelsize=9)
     ax.set_xlabel("parameters")
-    ax.set_ylabel("largest picture taken in, pixels a side")
+    ax.set_ylabel("pixels of the largest picture taken in (as the side of a square)")
     ax.grid(True, color="#EEEEEE", linewidth=0.8)
     ax.set_axisbelow(True)
 
