@@ -170,10 +170,27 @@ Prompt form, made by the chat template that the processor carries:
 ## What it cannot do
 
 It knows coloured shapes and printed signs in pictures of the kind that `vlm_helpers.scenes` draws,
-the {words} words that stand on those signs, and questions worded the way it was asked them. It has
+the {words} words that stand on those signs, and {asked}. It has
 no knowledge of the world, cannot read other words, has never seen a photograph, and answers all
 the same. Do not use it for anything but learning how such models work.
 """
+
+# What each model is, and which questions it knows.
+ABOUT = {
+    "pocket-llava": (
+        "The small vision language model that this course runs on.",
+        "questions worded the way it was asked them",
+    ),
+    "pocket-llava-base": (
+        """The vision tower of pocket-llava with a projector and a decoder that began anew from
+random weights and learnt, together, from captions alone: short ones, detailed ones, and ones with
+boxes. It is no step on the way to pocket-llava: of the stages before its last one only the tower is
+left. Nor is that last one LLaVA's first stage, in which a trained decoder is frozen and the
+projector learns alone. It is what a course about training can begin with: an encoder that sees, and
+a decoder that writes sentences about pictures and has never answered a question.""",
+        "no question but to describe the picture",
+    ),
+}
 
 
 def main() -> None:
@@ -200,16 +217,12 @@ def write(name: str, run: Path, machine: str, log: list[dict]) -> None:
     stages = stages_of(name)
     log = [row for row in log if row["stage"] in {stage.name for stage in stages}]
     (DATA / name / LOG).write_text("".join(json.dumps(row) + "\n" for row in log))
-    what = (
-        "The small vision language model that this course runs on."
-        if name == "pocket-llava"
-        else "pocket-llava before instruction tuning: its vision tower and projector are aligned "
-        "with captions, and captions (and lists of objects) are all it knows."
-    )
+    what, asked = ABOUT[name]
     lines = [
         HEAD.format(
             name=name,
             what=what,
+            asked=asked,
             parameters=parameters,
             words=len(WORDS),
             vision=f"{vision['num_hidden_layers']} layers × {vision['hidden_size']}, patches of "

@@ -76,7 +76,7 @@ STAGES = (
         {"vision": 2e-4, "projector": 8e-4, "decoder": 8e-4}, dense=0.2, decay=2000,
         save_as="pocket-llava",
     ),
-    # LLaVA's first stage for the course to start from: the tower is finished, projector and
+    # what the course's notebook on training starts from: the tower is finished, projector and
     # decoder are new and see captions only
     Stage(
         "align", 1500, 16, Mixture(CAPTIONS), {"projector": 1.2e-3, "decoder": 1.2e-3},
