@@ -76,7 +76,10 @@ def _draw(ax, name: str, points: Points, color: str) -> None:
         return
     x, y = np.asarray(points, float).T
     if len(x) < _MANY:
-        ax.plot(x, y, color=color, marker="o", markersize=4, linewidth=1.6, label=name)
+        # whole markers at the ends of the axes too
+        ax.plot(
+            x, y, color=color, marker="o", markersize=4, linewidth=1.6, label=name, clip_on=False
+        )
         return
     ax.plot(x, y, color=color, alpha=0.25, linewidth=1)
     near = max(1, len(y) // 20)
