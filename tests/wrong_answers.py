@@ -440,6 +440,11 @@ def learns_by_proj(name, stage):
     return stage == 2 and "vision" not in name or "proj" in name
 
 
+def _ends(point):
+    """The interval of a point of a curve."""
+    return vh.evaluation.interval(*point[1:])
+
+
 # The same in the form in which the exercise hands it out.
 PLAIN_TEMPLATE = (
     "{% for message in messages %}"
@@ -527,6 +532,11 @@ RIGHT_ANSWERS = {
         lambda name, stage: bool(re.search("projector", name)) or stage == 2 and "vis" not in name,
         lambda name, stage: int("vision" not in name and (stage == 2 or "projector" in name)),
         lambda name, stage: numpy.bool_("vision" not in name) & (stage == 2 or "proje" in name),
+    ],
+    "training.surely_above": [
+        lambda points, floor: numpy.array([p[0] for p in points if _ends(p)[0] > floor]),
+        lambda points, floor: {step: None for step, *of in points if _ends((step, *of))[0] > floor},
+        lambda points, floor: torch.tensor([p[0] for p in points if _ends(p)[0] > floor]),
     ],
     "fine_tuning.collate": [
         _collate(_from()),
@@ -903,6 +913,26 @@ WRONG_ANSWERS = {
         (lambda name, stage: stage == 2, "the projector is all that does"),
         (lambda name, stage: [name], "Return True or False"),
         (lambda name, stage: "yes" if "projector" in name else "no", "it is 'no'"),
+    ],
+    "training.surely_above": [
+        (lambda points, floor: [s for s, r, n in points if r / n > floor], "Compare the low end"),
+        (lambda points, floor: [p[0] for p in points if _ends(p)[1] > floor], "even the low end"),
+        (
+            lambda points, floor: [p[0] for p in points if not _ends(p)[0] <= floor <= _ends(p)[1]],
+            "all of it lies below",
+        ),
+        (lambda points, floor: [p[0] for p in points if _ends(p)[0] <= floor], "Turn the compar"),
+        (
+            lambda points, floor: [i for i, p in enumerate(points) if _ends(p)[0] > floor],
+            "these are places in the list",
+        ),
+        (lambda points, floor: [_ends(p)[0] > floor for p in points], "no yes or no"),
+        (lambda points, floor: [p for p in points if _ends(p)[0] > floor], "the whole points"),
+        (lambda points, floor: [p[0] for p in points if _ends(p)[0] > floor][:1], "only the first"),
+        (lambda points, floor: [p[0] for p in points if _ends(p)[0] > floor] or None, "empty list"),
+        (lambda points, floor: max(p[0] for p in points), "Return a list of steps"),
+        (lambda points, floor: [], "are [80, 160], and you give []"),
+        (lambda points, floor: [p[0] for p in points if _ends(p[:1] + (1, 2))], "and you give"),
     ],
     "fine_tuning.collate": [
         (_collate(_everything), "All tokens are learnt"),

@@ -1,5 +1,7 @@
 """Exercises of notebook 07, training a VLM."""
 
+import vlm_helpers as vh
+from vlm_helpers._words import as_number
 from vlm_helpers.exercises._engine import Exercise, Wrong, call_each, pocket
 
 # --- training.what_learns -------------------------------------------------------------------------
@@ -58,6 +60,102 @@ def examine_what_learns(answer, names) -> None:
             raise Wrong(words.format(name=f"`{name}`"))
 
 
+# --- training.surely_above ------------------------------------------------------------------------
+
+
+def surely_above(points, floor):
+    sure = []
+    for step, right, n in points:
+        low, high = vh.evaluation.interval(right, n)
+        if low > floor:
+            sure.append(step)
+    return sure
+
+
+# (points, floor): a curve that crosses its floor early and surely late; one that falls back; one
+# that never gets there; one that lies surely below.
+_CURVES = (
+    ([(20, 9, 24), (40, 14, 24), (80, 40, 48), (160, 47, 48)], 0.5),
+    ([(10, 20, 24), (30, 15, 24), (60, 22, 24)], 0.6),
+    ([(50, 33, 60), (100, 36, 60), (200, 35, 60)], 0.55),
+    ([(25, 0, 40), (75, 3, 40), (125, 10, 40)], 0.45),
+)
+
+
+def _picked(points, floor, beats) -> list[int]:
+    """The steps of the points whose score, low and high end are enough for `beats`."""
+    shares = [(step, right / n, *vh.evaluation.interval(right, n)) for step, right, n in points]
+    return [step for step, share, low, high in shares if beats(share, low, high, floor)]
+
+
+_MISTAKES = (
+    (
+        lambda share, low, high, floor: share > floor,
+        "At step {step} {right} of {n} are right: the score lies above the floor of {floor}, but "
+        "its interval, {low:.2f} to {high:.2f}, holds the floor, so luck can do that. Compare the "
+        "low end.",
+    ),
+    (
+        lambda share, low, high, floor: high > floor,
+        "At step {step} it is the high end of the interval, {low:.2f} to {high:.2f}, that lies "
+        "above the floor of {floor}. The score is surely above where even the low end is.",
+    ),
+    (
+        lambda share, low, high, floor: low > floor or high < floor,
+        "At step {step} the interval, {low:.2f} to {high:.2f}, does not hold the floor of {floor} "
+        "because all of it lies below. Asked are the steps that are above.",
+    ),
+    (
+        lambda share, low, high, floor: low <= floor,
+        "At step {step} the low end, {low:.2f}, is not above the floor of {floor}: these are the "
+        "steps that are not sure. Turn the comparison round.",
+    ),
+)
+
+
+def _steps(answer) -> list:
+    try:
+        steps = [as_number(step) for step in answer]
+    except TypeError:
+        raise Wrong(
+            "Return a list of steps; this is of type "
+            f"{type(answer).__name__}. Where no step is sure, the list is empty."
+        ) from None
+    if None in steps:
+        raise Wrong(
+            "Return the steps alone, one number for each: no yes or no, and not the whole points."
+        )
+    return [int(step) if step == int(step) else step for step in steps]
+
+
+def examine_surely_above(answer, curves) -> None:
+    empty = "an empty list, `[]`, says that no step is sure."
+    given = [_steps(found) for found in call_each(answer, curves, empty)]
+    rights = [surely_above(*case) for case in curves]
+    if given == rights:
+        return
+    for beats, message in _MISTAKES:
+        if given == [_picked(*case, beats) for case in curves]:
+            points, floor, wrong = next(
+                (points, floor, steps)
+                for (points, floor), steps, right in zip(curves, given, rights)
+                if steps != right
+            )
+            right = surely_above(points, floor)
+            step, good, n = next(p for p in points if (p[0] in wrong) != (p[0] in right))
+            low, high = vh.evaluation.interval(good, n)
+            raise Wrong(message.format(step=step, right=good, n=n, floor=floor, low=low, high=high))
+    for (points, floor), steps, right in zip(curves, given, rights):
+        if steps == right:
+            continue
+        case = f"For the points {points} and the floor {floor}"
+        if steps == [i for i, point in enumerate(points) if point[0] in right]:
+            raise Wrong(f"{case} you give {steps}: these are places in the list. Give the steps.")
+        if right and steps == right[:1]:
+            raise Wrong(f"{case} only the first is given; all of {right} are sure.")
+        raise Wrong(f"{case} the steps that are surely above are {right}, and you give {steps}.")
+
+
 EXERCISES = (
     Exercise(
         name="training.what_learns",
@@ -75,5 +173,22 @@ EXERCISES = (
         solved=what_learns,
         materials=_names,
         examine=examine_what_learns,
+    ),
+    Exercise(
+        name="training.surely_above",
+        title="Is it above its floor?",
+        difficulty=2,
+        minutes=10,
+        takeaway="A curve that touches its floor has shown nothing yet. Ask more questions, or "
+        "train on, until the whole interval is above.",
+        hints=(
+            "A point is `(step, right, n)`. `vh.evaluation.interval(right, n)` gives the low and "
+            "the high end of the true share.",
+            "Luck is ruled out where even the low end lies above the floor. Collect the steps of "
+            "such points in a list.",
+        ),
+        solved=surely_above,
+        materials=lambda: _CURVES,
+        examine=examine_surely_above,
     ),
 )
