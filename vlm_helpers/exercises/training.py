@@ -1,6 +1,6 @@
 """Exercises of notebook 07, training a VLM."""
 
-import vlm_helpers as vh
+from vlm_helpers import evaluation
 from vlm_helpers._words import as_number
 from vlm_helpers.exercises._engine import Exercise, Wrong, call_each, pocket
 
@@ -64,9 +64,11 @@ def examine_what_learns(answer, names) -> None:
 
 
 def surely_above(points, floor):
+    from vlm_helpers.evaluation import interval
+
     sure = []
     for step, right, n in points:
-        low, high = vh.evaluation.interval(right, n)
+        low, high = interval(right, n)
         if low > floor:
             sure.append(step)
     return sure
@@ -84,7 +86,7 @@ _CURVES = (
 
 def _picked(points, floor, beats) -> list[int]:
     """The steps of the points whose score, low and high end are enough for `beats`."""
-    shares = [(step, right / n, *vh.evaluation.interval(right, n)) for step, right, n in points]
+    shares = [(step, right / n, *evaluation.interval(right, n)) for step, right, n in points]
     return [step for step, share, low, high in shares if beats(share, low, high, floor)]
 
 
@@ -143,7 +145,7 @@ def examine_surely_above(answer, curves) -> None:
             )
             right = surely_above(points, floor)
             step, good, n = next(p for p in points if (p[0] in wrong) != (p[0] in right))
-            low, high = vh.evaluation.interval(good, n)
+            low, high = evaluation.interval(good, n)
             raise Wrong(message.format(step=step, right=good, n=n, floor=floor, low=low, high=high))
     for (points, floor), steps, right in zip(curves, given, rights):
         if steps == right:
