@@ -35,7 +35,7 @@ CEILINGS = {
     "exercises": 2500,
     "training": 850,
     "figures": 1100,
-    "evaluation": 650,
+    "evaluation": 1850,
     "collators": 650,
     "loading": 1650,
     "prompts": 350,

@@ -5,27 +5,68 @@
     run.by("skill")                              # share right, its interval, how many were asked
     vh.evaluation.floors(items)                  # what nobody needs a model for
     vh.evaluation.blind(vlm, items).by("skill")  # the same questions about grey pictures
+    vh.evaluation.extract("So it is (B).", ["red", "blue"], rule="mmmu")  # as a benchmark reads it
 
 An item is a dict: `question`, `answer`, a picture in `image` or several in `images`, and what else
-it may have: `id`, `skill`, `candidates`. A row of a `datasets` data set with these columns is one.
+it may have: `id`, `skill`, `candidates`, and `options` where the answer is a letter. A row of a
+`datasets` data set with these columns is one.
 """
 
+from vlm_helpers.evaluation._circular import Circular, all_right, circular_eval, rotations
 from vlm_helpers.evaluation._exam import Exam, exam
 from vlm_helpers.evaluation._experiments import experiment
 from vlm_helpers.evaluation._floors import floors
+from vlm_helpers.evaluation._pope import pope
 from vlm_helpers.evaluation._quiz import Run, blind, exact, quiz
 from vlm_helpers.evaluation._statistics import Comparison, interval, paired
+from vlm_helpers.evaluation.rules import (
+    RULES,
+    Letter,
+    anls,
+    by_rule,
+    cer,
+    cider,
+    extract,
+    mathvista,
+    mmmu_open,
+    ocrbench,
+    relaxed_accuracy,
+    vqa_accuracy,
+    wer,
+    written_number,
+    yes_or_no,
+)
 
 __all__ = [
+    "RULES",
+    "Circular",
     "Comparison",
     "Exam",
+    "Letter",
     "Run",
+    "all_right",
+    "anls",
     "blind",
+    "by_rule",
+    "cer",
+    "cider",
+    "circular_eval",
     "exact",
     "exam",
     "experiment",
+    "extract",
     "floors",
     "interval",
+    "mathvista",
+    "mmmu_open",
+    "ocrbench",
     "paired",
+    "pope",
     "quiz",
+    "relaxed_accuracy",
+    "rotations",
+    "vqa_accuracy",
+    "wer",
+    "written_number",
+    "yes_or_no",
 ]

@@ -34,6 +34,7 @@ class Exam(Sequence):
             "question": question.text,
             "answer": question.answer,
             "candidates": list(question.candidates),
+            "options": list(question.choices) or None,  # of multiple choice, by letter
         }
 
 

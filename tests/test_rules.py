@@ -1,0 +1,257 @@
+"""The scoring rules against what the originals' own code gives (`recipes/rules.py`); bad input."""
+
+import json
+import pickle
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vlm_helpers import evaluation, scenes
+from vlm_helpers.evaluation import rules
+
+ROWS = Path(__file__).with_name("rules.jsonl").read_text(encoding="utf-8").split("\n")
+HEAD, *CASES = [json.loads(row) for row in ROWS if row]
+BY_KIND = defaultdict(list)
+for kind, given, gives in CASES:
+    BY_KIND[kind].append((given, gives))
+VQA_RULES = ("vqa", "lmms-eval vqav2", "lmms-eval textvqa", "vlmevalkit")
+
+
+def letters(answer, name):
+    found = [rules.extract(answer, HEAD["options"][name], rule) for rule in rules.RULES]
+    return ["drawn" if one is not None and one.drawn else one for one in found]
+
+
+OURS = {
+    "letter": letters,
+    "vqa": lambda answer, truth: [rules.vqa_accuracy(answer, truth, rule) for rule in VQA_RULES],
+    "anls": rules.anls,
+    "relaxed": rules.relaxed_accuracy,
+    "ocrbench": lambda answer, truth, formula: rules.ocrbench(answer, truth, formula=formula),
+    "yes_no": lambda answer: [
+        rules.yes_or_no(answer, rule) for rule in ("pope", "lmms-eval", "vlmevalkit")
+    ],
+    "errors": lambda said, right: [rules.cer(said, right), rules.wer(said, right)],
+    "mmmu_open": rules.mmmu_open,
+    "mathvista": rules.mathvista,
+    "cider": lambda captions, people: rules.cider(captions, people).tolist(),
+}
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_every_rule_gives_what_its_source_gives(kind):
+    assert len(BY_KIND[kind]) >= 5
+    wrong = []
+    for given, gives in BY_KIND[kind]:
+        ours = OURS[kind](*given)
+        numbers = not isinstance(gives, bool) and kind not in ("letter", "yes_no")
+        same = np.allclose(ours, gives, rtol=0, atol=1e-9) if numbers else ours == gives
+        if not same:
+            wrong.append((given, "ours", ours, "theirs", gives))
+    assert not wrong, f"{len(wrong)} of {len(BY_KIND[kind])}: {wrong[:5]}"
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [("1,500", 1500), ("1.500", 1500), ("3,5", 3.5), ("$1,234.50", 1234.5), ("1.234,50", 1234.5),
+     ("-7", -7), ("12 %", 12), ("0.125", 0.125), ("none", None), ("2 000", 2000),
+     (".5", 0.5), (".125", 0.125)],
+)  # fmt: skip
+def test_numbers_are_read_in_every_convention(said, value):
+    assert rules.written_number(said) == value
+
+
+def test_circular_eval_finds_the_hits_that_vlmevalkit_finds():
+    assert len(BY_KIND["circular"]) >= 5
+    for (rows,), hits in BY_KIND["circular"]:
+        turns = evaluation.Run(
+            [
+                {"id": index, "score": float(rules.extract(said, COLORS, "vlmevalkit") == right)}
+                for index, right, said in rows
+            ]
+        )
+        found = {str(row["id"]): row["score"] for row in evaluation.all_right(turns).rows}
+        assert found == hits
+
+
+def as_run(answers, truths, skill="random"):
+    return evaluation.Run(
+        [
+            {"id": n, "skill": skill, "answer": answer, "truth": truth}
+            for n, (answer, truth) in enumerate(zip(answers, truths))
+        ]
+    )
+
+
+def test_pope_gives_the_figures_of_its_own_script():
+    columns = ["accuracy", "precision", "recall", "f1", "yes ratio"]
+    assert len(BY_KIND["pope"]) >= 4
+    for given, figures in BY_KIND["pope"]:
+        table = evaluation.pope(as_run(*given))
+        assert table.loc["random", columns].tolist() == pytest.approx(figures)
+
+
+def test_pope_has_a_row_a_setting_with_floors_and_says_what_it_could_not_read():
+    truths = ["yes", "no", "no", "no"]
+    rows = as_run(["Yes, there is.", "no", "No.", "yes"], truths, "popular").rows
+    run = evaluation.Run(rows + as_run(["yes"] * 4, truths, "adversarial").rows)
+    table = evaluation.pope(run, rule="lmms-eval")
+    assert table.index.tolist() == ["popular", "adversarial"]
+    assert table["unread"].tolist() == [0.5, 0] and table["yes ratio"].tolist() == [0.25, 1]
+    assert table["accuracy"].tolist() == [0.25, 0.25] == table["always yes"].tolist()
+    assert table["recall"].tolist() == [0, 1]
+    assert table["always yes f1"].tolist() == pytest.approx([0.4, 0.4])
+    assert (table["low"] < 0.25).all() and (table["high"] > 0.25).all()
+
+
+COLORS = ["red", "green", "blue", "yellow"]
+ITEMS = [
+    {"question": f"Which is {color}?", "answer": letter, "options": COLORS}
+    for letter, color in zip("ABCD", COLORS)
+]
+
+
+def knows(pictures, questions, **options):
+    """The letter of the colour that is asked for."""
+    return [q[q.index("." + " " + q.split("?")[0].split()[-1]) - 1] for q in questions]
+
+
+def test_circular_eval_turns_every_item_and_wants_all_right():
+    turned = list(evaluation.rotations(ITEMS[:2]))
+    assert [one["id"] for one in turned[:5]] == [0, 10**6, 2 * 10**6, 3 * 10**6, 1]
+    assert [one["answer"] for one in turned] == list("ADCBBADC")
+    assert all(one["options"]["ABCD".index(one["answer"])] == "red" for one in turned[:4])
+    assert turned[1]["question"] == (
+        "Which is red?\nA. green\nB. blue\nC. yellow\nD. red\nAnswer with the letter."
+    )
+    found = evaluation.circular_eval(knows, ITEMS)
+    assert len(found.turns) == 16 and len(found.run) == 4
+    assert found.run.score == found.turns.score == 1
+    assert found.run.rows[0]["answer"] == "A D C B"
+
+
+def test_circular_eval_shows_who_always_says_the_same():
+    found = evaluation.circular_eval(lambda p, q, **kwargs: ["B."] * len(q), ITEMS)
+    assert found.run.score == 0 and found.turns.score == 0.25
+    table = found.by_letter()
+    assert table["right"].tolist() == [0, 1, 0, 0] == table["taken"].tolist()
+    assert table["stands"].tolist() == [0.25] * 4
+
+
+def test_circular_eval_turns_the_options_of_an_exam_where_they_stand():
+    exam = evaluation.exam(scenes, "choice", 3)
+    turned = list(evaluation.rotations(exam))
+    assert len(turned) == sum(len(item["options"]) for item in exam)
+    for one in turned:
+        lines = [f"{letter}. {text}" for letter, text in zip("ABCD", one["options"])]
+        assert one["question"].count("\n".join(lines)) == 1
+        assert one["question"].count("Answer with the letter.") == 1
+
+
+def test_a_letter_drawn_by_lot_says_so_and_depends_on_seed_and_answer_alone():
+    options = COLORS
+    drawn = [rules.extract("No idea.", options, "mmmu", seed=seed) for seed in range(40)]
+    assert {*drawn} == {*"ABCD"} and all(letter.drawn for letter in drawn)
+    assert drawn == [rules.extract("No idea.", options, "mmmu", seed=seed) for seed in range(40)]
+    assert not rules.extract("(B)", options, "mmmu").drawn
+    copy = pickle.loads(pickle.dumps(drawn[0]))
+    assert copy.drawn and copy == drawn[0] and json.dumps(copy) == f'"{copy}"'
+
+
+def test_options_may_stand_under_their_letters():
+    options = {"A": "red", "C": "blue"}
+    assert rules.extract("It is (C).", options, "mmmu") == "C"
+    assert rules.extract("B", np.array(["red", "blue"]), "vlmevalkit") == "B"
+
+
+def test_a_rule_scores_a_quiz():
+    items = [
+        {"question": "Which?", "answer": "B", "options": ["red", "blue"]},
+        {"question": "Which one?", "answer": "A", "options": ["red", "blue"]},
+    ]
+    for rule, right in (("vlmevalkit", 1.0), ("scienceqa", 0.0)):
+        run = evaluation.quiz(
+            lambda pictures, questions, **kwargs: [
+                "So: red" if "one" in q else "So: B" for q in questions
+            ],
+            items,
+            score=rules.by_rule(rule),
+        )
+        assert run.score == right
+    run = evaluation.quiz(lambda p, q, **kwargs: ["Blu"] * len(q), items[:1], score=rules.anls)
+    assert run.score == 0.0  # of "B"
+    item = {"answer": "Blue", "answers": ["Blue", "Navy"]}
+    assert rules.anls("blu", item) == 0.75 and rules.relaxed_accuracy("navy", item)
+
+
+def test_who_prints_every_word_is_always_right_under_ocrbench():
+    words = " ".join(scenes.WORDS)
+    assert all(rules.ocrbench(words, word) for word in scenes.WORDS)
+
+
+OPTIONS = ["red", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: rules.extract(None, OPTIONS, "mmmu"), TypeError, "NoneType: it must be text"),
+        (lambda: rules.extract(b"B", OPTIONS, "mmmu"), TypeError, "bytes: it must be text"),
+        (lambda: rules.extract("B", OPTIONS, "mmu"), ValueError, "did you mean 'mmmu'"),
+        (lambda: rules.extract("B", OPTIONS, "MMMU"), ValueError, "did you mean 'mmmu'"),
+        (lambda: rules.extract("B", OPTIONS, None), ValueError, "There is no rule None"),
+        (lambda: rules.extract("B", OPTIONS, ["mmmu"]), ValueError, "There is no rule"),
+        (lambda: rules.extract("B", "['red', 'blue']", "mmmu"), TypeError, "ast.literal_eval"),
+        (lambda: rules.extract("B", {"red", "blue"}, "mmmu"), TypeError, "set: it must be a list"),
+        (lambda: rules.extract("B", None, "mmmu"), TypeError, "NoneType: it must be a list"),
+        (lambda: rules.extract("B", 2, "mmmu"), TypeError, "int: it must be a list"),
+        (lambda: rules.extract("B", [], "mmmu"), ValueError, "options is an empty list"),
+        (lambda: rules.extract("B", ["red", 2], "mmmu"), TypeError, r"options\[1\] is of type int"),
+        (lambda: rules.extract("B", ["x"] * 27, "mmmu"), ValueError, "There are 27 options"),
+        (lambda: rules.extract("B", {"a": "red"}, "mmmu"), ValueError, "capitals from A to Z"),
+        (lambda: rules.by_rule("vlmeval"), ValueError, "did you mean 'vlmevalkit'"),
+        (lambda: rules.by_rule("mmmu")("B", {"answer": "B"}), ValueError, "has no options"),
+        (
+            lambda: rules.by_rule("mmmu")("B", {"answer": "red", "options": OPTIONS}),
+            ValueError, "needs the letter of one of its 2 options",
+        ),
+        (lambda: rules.anls(3, "3"), TypeError, "The answer is of type int"),
+        (lambda: rules.anls("3", 3), TypeError, "truth is of type int: it must be a list"),
+        (lambda: rules.anls("3", {"question": "?"}), TypeError, "right answer is missing"),
+        (lambda: rules.anls("3", []), ValueError, "truth is an empty list"),
+        (lambda: rules.anls("3", "3", threshold="half"), ValueError, "threshold must be"),
+        (lambda: rules.relaxed_accuracy("3", ["3", None]), TypeError, r"truth\[1\]"),
+        (lambda: rules.vqa_accuracy("x", ["x"], "vqav2"), ValueError, "There is no rule of VQA"),
+        (lambda: rules.yes_or_no("yes", "popo"), ValueError, "did you mean 'pope'"),
+        (lambda: rules.cer(["a", "b"], ["a"]), ValueError, "2 answers to 1 right ones"),
+        (lambda: rules.wer("a", None), TypeError, "right is of type NoneType"),
+        (lambda: rules.cider(["a"], [["a"], ["b"]]), ValueError, "1 captions for 2 pictures"),
+        (lambda: rules.mathvista("3", "3", "int"), ValueError, "kind must be 'integer'"),
+        (lambda: rules.ocrbench(["STOP"], "stop"), TypeError, "The answer is of type list"),
+        (
+            lambda: evaluation.pope(as_run(["yes"], ["3"])),
+            ValueError, "POPE needs questions that are answered by yes or no",
+        ),
+        (lambda: evaluation.pope(as_run(["yes"], ["no"]), rule=1), ValueError, "There is no rule"),
+        (
+            lambda: evaluation.circular_eval(knows, [{"question": "?", "answer": "A"}]),
+            TypeError, "options is of type NoneType",
+        ),
+        (
+            lambda: evaluation.circular_eval(knows, [{**ITEMS[0], "answer": "red"}]),
+            ValueError, "needs the letter of one of its 4 options",
+        ),
+        (lambda: evaluation.circular_eval(knows, ITEMS, rule="mmu"), ValueError, "did you mean"),
+        (
+            lambda: evaluation.all_right(evaluation.Run([{"id": "a", "score": 1}])),
+            ValueError, "is no whole number",
+        ),
+        (lambda: rules.mmmu_open(None, "3"), TypeError, "The answer is of type NoneType"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_sentence(call, error, words):
+    with pytest.raises(error, match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value) and str(caught.value)[-1] in ".?"

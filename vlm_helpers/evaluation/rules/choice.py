@@ -1,0 +1,89 @@
+"""Multiple choice: the letter that a rule takes from an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vlm_helpers._draws import Draws
+from vlm_helpers.evaluation.rules import leading, mathvista, mcq, mmmu, vlmevalkit
+from vlm_helpers.evaluation.rules._given import known, lettered, text
+
+RULES: dict[str, Callable[[str, Mapping[str, str]], str | None]] = {
+    "mmmu": mmmu.mmmu,
+    "mmmu-pro": mmmu.mmmu_pro,
+    "lmms-eval mmmu": mmmu.lmms_eval,
+    "lmms-eval mcq_extract": mcq.mcq_extract,
+    "vlmevalkit": vlmevalkit.general,
+    "scienceqa": leading.scienceqa,
+    "ai2d": leading.ai2d,
+    "mathvista": mathvista.option,
+}
+DRAWING = ("mmmu", "mmmu-pro", "lmms-eval mmmu")  # draw a letter where they find none
+
+
+class Letter(str):
+    """The letter of an option: a text that knows whether it was `drawn` by lot."""
+
+    drawn: bool
+
+    def __new__(cls, letter: str, drawn: bool = False) -> Letter:
+        self = super().__new__(cls, letter)
+        self.drawn = drawn
+        return self
+
+    def __getnewargs__(self) -> tuple[str, bool]:
+        return str(self), self.drawn
+
+
+def extract(answer: str, options: Any, rule: str, *, seed: int = 0) -> Letter | None:
+    """The letter that a published rule takes from an answer.
+
+    Args:
+        answer: what the model said, whole.
+        options: the options' texts, A first; or a mapping from letter to text.
+        rule: one of `RULES`.
+        seed: for the three rules of MMMU, which draw a letter where they find none. Here the
+            draw depends on the seed and the answer only; theirs depends on how many letters were
+            drawn before, so that the same answers in another order score differently.
+    Returns:
+        The `Letter`, or None where the rule finds none. It may be none of the options': "ai2d" and
+        "scienceqa" take any, and "vlmevalkit" marks a refusal by "Z". `.drawn` is True where it was
+        drawn.
+    Raises:
+        TypeError, ValueError: an answer or an option that is no text, options that are no list, or
+            a rule that does not exist.
+    """
+    rule = known("rule", rule, RULES)
+    answer, options = text("The answer", answer), lettered(options)
+    letter = RULES[rule](answer, options)
+    if letter is None and rule in DRAWING:
+        return Letter(Draws(f"{rule}/{seed}/{answer}").pick(list(options)), drawn=True)
+    return None if letter is None else Letter(letter)
+
+
+def by_rule(rule: str, *, seed: int = 0) -> Callable[[str, Mapping[str, Any]], bool]:
+    """A score for `quiz`: whether the letter that `rule` takes is the right one.
+
+    It is for items with `options` (texts, or letter to text) and a letter as `answer`.
+    """
+    known("rule", rule, RULES)
+
+    def score(answer: str, item: Mapping[str, Any]) -> bool:
+        if item.get("options") is None:
+            columns = ", ".join(map(repr, item))
+            raise ValueError(
+                f"An item has no options, which the rule {rule!r} needs: give a list of texts in "
+                f"the column 'options' (the item's columns: {columns})."
+            )
+        options = lettered(item["options"])
+        right = item.get("answer")
+        if right not in options:
+            raise ValueError(
+                f"An item's answer is {right!r}: the rule {rule!r} needs the letter of one "
+                f"of its {len(options)} options."
+            )
+        return extract(answer, options, rule, seed=seed) == right
+
+    score.__name__ = f"{rule}, seed {seed}" if seed else rule
+    return score
