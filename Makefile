@@ -19,8 +19,9 @@ EXTRAS := lab,training,dev
 # The whole repository is served, so that links from the notebooks to its other files work.
 LAB := --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_welcome.ipynb
 CHECK := --nbval tests/test_installation.py notebooks/00_welcome.ipynb
-# The notebooks take longest and come first, so that no worker waits for one at the end.
-TESTS := --nbval -n 2 --dist loadscope --no-loadscope-reorder --durations=10 notebooks tests
+# The notebooks take longest and come first, so that no worker waits for one at the end. A file
+# stays with one worker, which so makes its fixtures and its kernel once.
+TESTS := -p tools.processor --nbval -n 2 --dist loadscope --no-loadscope-reorder notebooks tests
 
 # The stamp is named after what the environment was made from: after a changed pin, or in a folder
 # that was moved, there is none of that name. It is written last: what was interrupted has none.

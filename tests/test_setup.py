@@ -351,8 +351,8 @@ def test_plain_commands_do_what_make_does():
     assert f"\npip install torch=={TORCH} " in readme
     assert f'\npip install -c constraints.txt -e ".[{makefile_value("EXTRAS")}]"\n' in readme
     assert f"\njupyter lab {makefile_value('LAB')}\n" in readme
-    assert f"\npytest {makefile_value('CHECK')}\n" in readme
-    assert f"\npytest {makefile_value('TESTS')}\n" in readme
+    assert f"\npython -m pytest {makefile_value('CHECK')}\n" in readme
+    assert f"\npython -m pytest {makefile_value('TESTS')}\n" in readme
     assert f"TORCH_INDEX={CPU_INDEX}\n" in readme
     assert f"torchvision=={version_of(PINS['torchvision'][0])} " in readme
     assert set(re.findall(r"https://download\.pytorch\.org/whl/cpu\w*", readme)) == {CPU_INDEX}
