@@ -176,9 +176,9 @@ def test_muon_in_float32_moves_as_the_one_of_torch():
 
 
 SMALL = (
-    stages.Stage("see", 2, 4, {"text": 2, "shapes": 1, "things": 1}, {"vision": 1e-4}, dense=1.0),
+    stages.Stage("see", 1, 4, {"text": 2, "shapes": 1, "things": 1}, {"vision": 1e-4}, dense=1.0),
     stages.Stage(
-        "ask", 6, 1, {"strips": 1, "scenes": 1}, {"vision": 1e-4, "decoder": 1e-3, "heads": 1e-3},
+        "ask", 5, 1, {"strips": 1, "scenes": 1}, {"vision": 1e-4, "decoder": 1e-3, "heads": 1e-3},
         dense=0.2, lines=1, room=48, save_as="done",
     ),
 )  # fmt: skip
@@ -196,14 +196,15 @@ def run_until(out, processor, monkeypatch, steps):
 
 
 def test_training_goes_on_as_if_it_had_not_been_ended(processor, tmp_path, monkeypatch):
-    run_until(tmp_path / "straight", processor, monkeypatch, 6)
+    assert 3 % train.GROUP and 5 > train.GROUP  # within a group of steps, and into the next one
+    run_until(tmp_path / "straight", processor, monkeypatch, 5)
     run_until(tmp_path / "halves", processor, monkeypatch, 3)
-    run_until(tmp_path / "halves", processor, monkeypatch, 6)
+    run_until(tmp_path / "halves", processor, monkeypatch, 5)
     straight, halves = (
         torch.load(tmp_path / name / "state.pt", weights_only=True)
         for name in ("straight", "halves")
     )
-    assert (halves["stage"], halves["step"]) == ("ask", 6)
+    assert (halves["stage"], halves["step"]) == ("ask", 5)
     for name, value in straight["trainee"].items():
         assert torch.equal(value, halves["trainee"][name]), name
 
@@ -217,7 +218,7 @@ def test_training_goes_on_as_if_it_had_not_been_ended(processor, tmp_path, monke
     assert again.image_processor.image_grid_pinpoints == parts.PINPOINTS
     assert (tmp_path / "halves" / "previous.pt").exists()
     log = [json.loads(line) for line in (tmp_path / "halves/log.jsonl").read_text().splitlines()]
-    assert [(row["stage"], row["looked"]) for row in log] == [("see", 2), ("ask", 3), ("ask", 6)]
+    assert [(row["stage"], row["looked"]) for row in log] == [("see", 1), ("ask", 3), ("ask", 5)]
 
 
 # --- the measuring --------------------------------------------------------------------------------
