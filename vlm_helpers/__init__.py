@@ -5,8 +5,22 @@ torch and transformers come in with `load`, matplotlib with `figures`.
 """
 
 import importlib
+import logging
 
 from vlm_helpers import _threads  # noqa: F401  (before torch comes in)
+
+# In a new home matplotlib builds its list of fonts, in one that cannot be written it keeps that
+# elsewhere, and it says so in red below the first cell that draws, though nothing is wrong.
+_MATPLOTLIB_SAYS = (
+    "mkdir -p failed",
+    "is not a writable directory",
+    "temporary cache directory",
+    "is building the font cache",
+)
+for _name in ("matplotlib", "matplotlib.font_manager"):
+    logging.getLogger(_name).addFilter(
+        lambda record: not any(part in str(record.msg) for part in _MATPLOTLIB_SAYS)
+    )
 
 _SUBMODULES = (
     "boxes",

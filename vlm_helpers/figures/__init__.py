@@ -16,8 +16,6 @@ Each draws a new pyplot figure: Jupyter shows it once, below what the cell print
 Nothing is changed in matplotlib's settings.
 """
 
-import logging
-
 from vlm_helpers.figures._architecture import families, sequences
 from vlm_helpers.figures._boxes import boxes
 from vlm_helpers.figures._curves import curves
@@ -38,13 +36,6 @@ from vlm_helpers.figures._style import (
     VERMILION,
 )
 from vlm_helpers.figures._tokens import next_tokens
-
-# In a read-only home matplotlib keeps its cache elsewhere, and says so in three warnings below the
-# first cell that draws.
-_ELSEWHERE = ("mkdir -p failed", "is not a writable directory", "temporary cache directory")
-logging.getLogger("matplotlib").addFilter(
-    lambda record: not any(part in str(record.msg) for part in _ELSEWHERE)
-)
 
 __all__ = [
     "BLUE", "GREEN", "GREY", "INK", "ORANGE", "PALETTE", "PURPLE", "SKY", "VERMILION",
