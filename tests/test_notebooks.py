@@ -112,6 +112,13 @@ def test_good_notebook_passes(tmp_path):
     assert problems_of(good_notebook(), tmp_path) == []
 
 
+def test_torch_may_come_after_the_package(tmp_path):
+    notebook = good_notebook()
+    notebook.cells[1].source += "\nimport vlm_helpers as vh\nimport torch"
+    notebook.cells[3].source = "from transformers import AutoModel"
+    assert problems_of(notebook, tmp_path) == []
+
+
 def _source(cell, source):
     def break_it(notebook):
         notebook.cells[cell].source = source
@@ -210,6 +217,8 @@ BROKEN = [
     ("help", _source(3, "draw?"), "cell 3 uses what is no Python"),
     ("no python", _source(3, "draw("), "cell 3 is no Python"),
     ("asserts time", _source(3, "import time\nassert time.time() < 9"), "cell 3 asserts how long"),
+    ("torch first", _source(1, "import torch\nimport vlm_helpers"), "cell 1 imports torch before"),
+    ("torch alone", _source(3, "from torch.nn import Linear"), "cell 3 imports torch before"),
     ("no figure text", _source(4, "So?"), "cell 3 shows a picture, and no '*Figure:*"),
     ("short figure text", _source(4, "*Figure:* a dot."), "cell 3 shows a picture"),
     ("no cell after", _drop(4), "cell 3 shows a picture"),
@@ -377,7 +386,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 # --- nbval under our conftest ---------------------------------------------------------------------
 
 
-def nbval(folder, cells, **environment):
+def nbval(folder, cells, *options, **environment):
     """What nbval says of a notebook, as `make test` runs it: ("PASSED" …, one a cell), its text."""
     shutil.copytree(ROOT / "tools", folder / "tools")
     shutil.copy(ROOT / "conftest.py", folder)
@@ -386,6 +395,7 @@ def nbval(folder, cells, **environment):
     nbformat.write(new_notebook(cells=cells), folder / "x.ipynb")
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--nbval"]
     command += ["--nbval-sanitize-with", "tests/sanitize.cfg", "--color=no", "x.ipynb"]
+    command += ["-p", "tools.processor", *options]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     out = subprocess.run(
         command, cwd=folder, env={**inherited, **environment}, capture_output=True, text=True
@@ -409,10 +419,16 @@ def test_nbval_fails_where_outputs_are_missing_or_differ(tmp_path):
         printed("print('Skipped: no hub.')", "Skipped: no hub.\n", 3, "hub"),
         printed("print('an answer')", "Skipped: no hub.\n", 4, "hub"),
     ]
-    found, out = nbval(tmp_path, cells)
+    found, out = nbval(tmp_path, cells, "-n", "1")
     assert found == ["PASSED", "FAILED", "FAILED", "PASSED", "FAILED"]
     assert "Cell outputs differ" in out
     assert "Cell 2 is stored without having run" in out
+    # A notebook counts once, with its kernel, and all is more than that: pytest's own processes.
+    (minutes,), (seconds,) = (
+        re.findall(pattern, out, flags=re.M)
+        for pattern in (r"processor time: (\S+) minutes", r"^ +(\S+) s  x\.ipynb$")
+    )
+    assert 0.2 < float(seconds) < 60 * float(minutes) + 3
 
 
 def test_nbval_does_not_compare_tagged_cells_where_they_can_run(tmp_path):

@@ -52,6 +52,10 @@ FOLDER = ROOT / "notebooks"
 HARDWARE_TAGS = {"gpu", "hub", "real-checkpoint"}
 KNOWN_TAGS = HARDWARE_TAGS | {"nbval-ignore-output"}
 
+# What loads torch when it is imported.
+LOAD_TORCH = {"accelerate", "peft", "torch", "transformers", "trl"}
+_IMPORTS = (ast.Import, ast.ImportFrom)
+
 MAX_CELL_LINES = 25
 MAX_OUTPUT_BYTES = 300_000
 MAX_NOTEBOOK_BYTES = 1_200_000
@@ -362,6 +366,25 @@ def runs_python_only(notebook, path):
                 if not (is_first and what[:2] == ["run_line_magic", "pip"]):
                     yield f"cell {i} uses what is no Python and may fail silently: {what[:2]}"
         is_first = False
+
+
+@rule
+def imports_torch_after_the_package(notebook, path):
+    """The package sets how torch's threads wait for each other, which torch reads only once."""
+    for i, cell in _code(notebook):
+        try:
+            nodes = [n for n in ast.walk(ast.parse(_python(cell))) if isinstance(n, _IMPORTS)]
+        except SyntaxError:
+            continue  # the rule before says so
+        for node in sorted(nodes, key=lambda node: node.lineno):
+            plain = isinstance(node, ast.Import)
+            whole = [alias.name for alias in node.names] if plain else [node.module or ""]
+            names = {name.partition(".")[0] for name in whole}
+            if "vlm_helpers" in names:
+                return
+            if early := sorted(names & LOAD_TORCH):
+                yield f"cell {i} imports {early[0]} before vlm_helpers, so threads may spin"
+                return
 
 
 @rule
