@@ -163,6 +163,26 @@ def test_importing_loads_no_torch_and_lets_its_threads_sleep(policy):
     assert out.stdout.split() == ["False", policy or "PASSIVE"], out.stderr
 
 
+@pytest.mark.parametrize(
+    "cause, says",
+    [
+        ("operator torchvision::nms does not exist", "torchvision 9.9 was built for another torch"),
+        ("no tokenizers", "transformers cannot be used here: no tokenizers"),
+    ],
+)
+def test_libraries_that_do_not_fit_each_other_are_named(original, monkeypatch, cause, says):
+    """As where torchvision comes from PyPI and torch is a CPU build."""
+
+    def fails(name):
+        raise RuntimeError(f"Failed to import {name}:\nsee above") from RuntimeError(cause)
+
+    broken = types.ModuleType("transformers")
+    broken.__getattr__ = fails
+    monkeypatch.setitem(sys.modules, "transformers", broken)
+    monkeypatch.setattr(_load, "version", lambda name: "9.9")
+    refused(ImportError, says, original)
+
+
 # ── arguments ────────────────────────────────────────────────────────────────────────────────────
 
 
