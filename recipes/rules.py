@@ -4,9 +4,8 @@
     pip install --no-deps lmms_eval==0.7.3
     python -m recipes.rules CODE
 
-`CODE` is a folder with the other repositories, each at the commit in `COMMITS`:
-
-    git clone https://github.com/OWNER/NAME CODE/NAME && git -C CODE/NAME checkout COMMIT
+`CODE` is a folder with clones of the repositories in `COMMITS`, which are on GitHub, each under its
+own name (`CODE/MMMU`) and at the commit that stands there.
 
 Give all of this an environment of its own; the course is not needed in it. The file's first line
 says what made it, every other one is `[kind, case, what the originals give]`: the cases are ours,
@@ -213,8 +212,7 @@ class Originals:
             return script(self.code / "POPE/evaluate.py", ans_file=said, label_file=right)
 
     def errors(self, said, right):
-        import jiwer
-
+        jiwer = importlib.import_module("jiwer")  # of that environment, not of the course's
         return [jiwer.cer(right, said), jiwer.wer(right, said)]
 
     def cider(self, captions, people):
