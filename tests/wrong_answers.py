@@ -313,6 +313,42 @@ async def later(text):
     return grounding.parse(text)
 
 
+def _scaled(x, y):
+    """A box times these factors, which are given by functions of both sizes."""
+
+    def to_photo(box, photo, seen):
+        factors = x(photo, seen), y(photo, seen)
+        return [value * factors[i % 2] for i, value in enumerate(box)]
+
+    return to_photo
+
+
+def _across(photo, seen):
+    return photo[0] / seen[0]
+
+
+def _down(photo, seen):
+    return photo[1] / seen[1]
+
+
+def _scores(hits, objects=None):
+    """Precision and recall with a fault in what counts as a hit."""
+
+    def precision_recall(predicted, truth):
+        right = hits(predicted, truth)
+        return right / len(predicted), (objects or hits)(predicted, truth) / len(truth)
+
+    return precision_recall
+
+
+def _on_any(boxes, others, threshold=0.5):
+    return sum(max(vh.boxes.iou(box, other) for other in others) >= threshold for box in boxes)
+
+
+def _matched(predicted, truth, threshold=0.5):
+    return len(vh.boxes.match(predicted, truth, threshold))
+
+
 def leaves(text):
     raise SystemExit("no boxes")
 
@@ -565,7 +601,20 @@ RIGHT_ANSWERS = {
         lambda a, b: vh.boxes.iou(vh.boxes.Box(*a), vh.boxes.Box(*b)),
         iou_of_arrays,
     ],
+    "grounding.resize": [
+        lambda box, photo, seen: [round(v * photo[i % 2] / seen[i % 2]) for i, v in enumerate(box)],
+        lambda box, photo, seen: (
+            torch.tensor(box) * torch.tensor(photo * 2) / torch.tensor(seen * 2)
+        ),
+        lambda box, photo, seen: numpy.array(box) / (seen * 2) * (photo * 2),
+    ],
+    "grounding.precision_recall": [
+        lambda p, t: vh.boxes.precision_recall([p], [t]),
+        lambda p, t: [_matched(p, t) / len(p), _matched(p, t) / len(t)],
+        lambda p, t: numpy.array([_matched(p, t) / len(p), _matched(p, t) / len(t)]),
+    ],
 }
+
 
 WRONG_ANSWERS = {
     "grounding.parse": [
@@ -632,6 +681,49 @@ WRONG_ANSWERS = {
         (lambda a, b: grounding.iou(a, b) or None, "return 0 for boxes that do not overlap"),
         (lambda a, b: "0.5", "is of type str"),
         (lambda a, b: 0.5, "you get 0.5"),
+    ],
+    "grounding.resize": [
+        (lambda box, photo, seen: box, "still pixels of what the model saw"),
+        (_scaled(lambda p, s: s[0] / p[0], lambda p, s: s[1] / p[1]), "the wrong way"),
+        (_scaled(_across, _across), "alike, by the widths"),
+        (_scaled(_down, _down), "alike, by the heights"),
+        (_scaled(_down, _across), "for (height, width)"),
+        (_scaled(lambda p, s: 1 / s[0], lambda p, s: 1 / s[1]), "These are fractions"),
+        (_scaled(lambda p, s: p[0] / 1000, lambda p, s: p[1] / 1000), "as thousandths"),
+        (lambda b, photo, seen: (*b[:2], b[2] - b[0], b[3] - b[1]), "and nothing is scaled"),
+        (
+            lambda b, p, s: grounding.to_photo((*b[:2], b[2] - b[0], b[3] - b[1]), p, s),
+            "Your last two numbers are width and height",
+        ),
+        (
+            lambda b, p, s: [v + (p[i % 2] - s[i % 2]) / 2 for i, v in enumerate(b)],
+            "You move the box",
+        ),
+        (lambda box, photo, seen: grounding.to_photo(box, photo, seen)[:2], "Return four numbers"),
+        (lambda box, photo, seen: 7, "Return four numbers"),
+        (lambda box, photo, seen: "here", "Return four numbers"),
+        (lambda box, photo, seen: (1, 2, 3, 4), "you get (1.0, 2.0, 3.0, 4.0), not"),
+    ],
+    "grounding.precision_recall": [
+        (lambda p, t: grounding.precision_recall(t, p), "recall and precision"),
+        (_scores(_on_any), "you count two hits"),
+        (_scores(_on_any, lambda p, t: _on_any(t, p)), "Your recall is right, but two boxes"),
+        (
+            _scores(lambda p, t: sum(vh.boxes.iou(*pair) >= 0.5 for pair in zip(p, t))),
+            "in any order",
+        ),
+        (_scores(lambda p, t: _matched(p, t, 0.01)), "at least 0.5."),
+        (_scores(lambda p, t: _on_any(p, t, 0.01)), "and objects twice"),
+        (lambda p, t: (_matched(p, t) / (len(p) + len(t) - _matched(p, t)),) * 2, "together"),
+        (lambda p, t: (_matched(p, t) / len(p),) * 2, "Your precision is right; recall"),
+        (lambda p, t: (_matched(p, t) / len(t),) * 2, "Your recall is right; precision"),
+        (lambda p, t: (_matched(p, t),) * 2, "divide them"),
+        (lambda p, t: [100 * v for v in grounding.precision_recall(p, t)], "per cent"),
+        (lambda p, t: 2 * _matched(p, t) / (len(p) + len(t)), "This is F1"),
+        (lambda p, t: _matched(p, t), "yours is one"),
+        (lambda p, t: (1, 2, 3), "Return two numbers: precision"),
+        (lambda p, t: "0.5", "Return two numbers: precision"),
+        (lambda p, t: (0.25, 0.75), "you get 0.25 and 0.75, not"),
     ],
     "prompt_templates.follows": [
         (lambda tokenizer, prompt, answer: (prompt + answer).startswith(prompt), "compare the tok"),
