@@ -32,7 +32,7 @@ GROUND = ROWS[-1]
 # Lines of Python: what is there, rounded up to the next 50. To raise one, change its number here,
 # in a commit that says what the lines are for, and why they are not in the place of others.
 CEILINGS = {
-    "exercises": 2500,
+    "exercises": 2750,
     "training": 850,
     "figures": 1100,
     "evaluation": 1850,
