@@ -406,12 +406,12 @@ def examine_resize(answer, cases) -> None:
 
 
 def precision_recall(predicted, truth):
-    import vlm_helpers as vh
+    from vlm_helpers.boxes import iou
 
     free, hits = list(truth), 0
     for box in predicted:
-        best = max(free, key=lambda other: vh.boxes.iou(box, other), default=None)
-        if best is not None and vh.boxes.iou(box, best) >= 0.5:
+        best = max(free, key=lambda other: iou(box, other), default=None)
+        if best is not None and iou(box, best) >= 0.5:
             free.remove(best)  # an object is found once
             hits += 1
     return hits / len(predicted), hits / len(truth)
