@@ -31,7 +31,7 @@ def test_no_table_is_left_without_its_experiment():
 
 
 def test_an_experiment_that_is_not_there_is_named():
-    with pytest.raises(FileNotFoundError, match="experiments/flying.csv"):
+    with pytest.raises(FileNotFoundError, match="no experiment 'flying'; there .* 'templates'"):
         vh.evaluation.experiment("flying")
 
 

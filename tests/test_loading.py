@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers.utils import logging
 
 from tests import tiny
-from vlm_helpers import _memory, loading
+from vlm_helpers import _data, _memory, loading
 from vlm_helpers.loading import _checkpoints, _load, _settings, _weights, estimate_memory, load
 
 
@@ -66,15 +66,15 @@ def test_the_embedded_models_by_name_from_checkout_and_wheel(original, tmp_path,
     (tmp_path / "pocket-llava").mkdir()  # a folder of that name here does not come first
     package = tmp_path / "lib" / "vlm_helpers"
     package.mkdir(parents=True)
-    monkeypatch.setattr(_checkpoints, "PACKAGE", package)
-    with pytest.raises(FileNotFoundError, match="pocket-llava is missing.*_data.*install"):
+    monkeypatch.setattr(_data, "PACKAGE", package)
+    with pytest.raises(FileNotFoundError, match="pocket-llava/config.json is missing.*_data.*install"):
         load()
     (tmp_path / "lib" / ".git").mkdir()  # a checkout
-    with pytest.raises(FileNotFoundError, match="pocket-llava is missing.*`git checkout -- data`"):
+    with pytest.raises(FileNotFoundError, match="pocket-llava/config.json is missing.*`git checkout -- data`"):
         load()
     shutil.copytree(original, tmp_path / "lib" / "data" / "pocket-llava")
     assert load().card.name == load("pocket-llava").card.name == "pocket-llava"
-    with pytest.raises(FileNotFoundError, match="pocket-llava-base is missing"):
+    with pytest.raises(FileNotFoundError, match="pocket-llava-base/config.json is missing"):
         load("pocket-llava-base")
     shutil.copytree(original, package / "_data" / "pocket-llava-base")
     assert load("pocket-llava-base").card.name == "pocket-llava-base"

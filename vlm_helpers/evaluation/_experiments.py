@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vlm_helpers._data import data_file
+from vlm_helpers._words import did_you_mean
 
 
 def experiment(name: str) -> Any:
@@ -14,8 +15,11 @@ def experiment(name: str) -> Any:
     and when.
 
     Raises:
-        FileNotFoundError: there is no such experiment.
+        FileNotFoundError: there is no such experiment; the message names the nearest.
     """
     import pandas as pd
 
-    return pd.read_csv(data_file(f"experiments/{name}.csv"))
+    files = {file.stem: file for file in sorted(data_file("experiments").glob("*.csv"))}
+    if name not in files:
+        raise FileNotFoundError(f"There is no experiment {name!r}; {did_you_mean(name, files)}")
+    return pd.read_csv(files[name])

@@ -91,6 +91,7 @@ def quiz(
     batch_size: int = 32,
     out: str | Path | None = None,
     progress: bool = False,
+    grey: bool = False,
     **generate: Any,
 ) -> Run:
     """Asks every item, scores every answer, and keeps both.
@@ -106,6 +107,7 @@ def quiz(
         out: a JSON Lines file to keep the run in, a line for each answer as soon as it is there.
             Where it exists, the run goes on: what it holds is not asked again.
         progress: show a bar.
+        grey: put a plain grey picture of the same size in place of each; see `blind`.
         generate: passed on to `vlm.ask`, such as `max_new_tokens=8`.
     Returns:
         The `Run`, its rows in the order of the items.
@@ -113,37 +115,6 @@ def quiz(
         TypeError, ValueError: for an item that cannot be asked (its number is named), an answer
             that is no text, or a file that holds another run.
     """
-    return _run(vlm, items, score, batch_size, out, progress, generate)
-
-
-def blind(
-    vlm: Any,
-    items: Iterable[Mapping[str, Any]],
-    *,
-    score: Score = exact,
-    batch_size: int = 32,
-    out: str | Path | None = None,
-    progress: bool = False,
-    **generate: Any,
-) -> Run:
-    """`quiz`, with every picture replaced by plain grey of the same size.
-
-    What a model still gets right it owes to luck, or to what the question gives away.
-    """
-    return _run(vlm, items, score, batch_size, out, progress, generate, picture=_grey)
-
-
-def _run(
-    vlm: Any,
-    items: Iterable[Mapping[str, Any]],
-    score: Score,
-    batch_size: int,
-    out: str | Path | None,
-    progress: bool,
-    generate: dict[str, Any],
-    picture: Callable[[Any], Any] | None = None,
-) -> Run:
-    """`picture`: what every picture is replaced by, if by anything."""
     from tqdm.auto import tqdm
 
     batch_size = whole_number("batch_size", batch_size, least=1)
@@ -154,9 +125,7 @@ def _run(
             f"{type(vlm).__name__}."
         )
     options = generate if ask is vlm else {"batch_size": batch_size, **generate}
-    settings = {
-        "model": _name(vlm), "score": _name(score), "blind": picture is not None, **generate
-    }  # fmt: skip
+    settings = {"model": _name(vlm), "score": _name(score), "blind": grey, **generate}
     done = {} if out is None else resumed(Path(out), settings)
     order: list[Any] = []
     total = len(items) if isinstance(items, Sequence) else None
@@ -166,13 +135,21 @@ def _run(
             bar.update(len(chunk) - len(waiting))
             waiting.sort(key=lambda item: len(item["question"]))
             for batch in _chunks(waiting, batch_size):
-                for row in _asked(ask, batch, score, options, picture):
+                for row in _asked(ask, batch, score, options, grey):
                     done[row["id"]] = row
                     write(row)
                 bar.update(len(batch))
     if not order:
         raise ValueError("There is no item to ask: the set is empty.")
     return Run([done[name] for name in order])
+
+
+def blind(vlm: Any, items: Iterable[Mapping[str, Any]], **options: Any) -> Run:
+    """`quiz`, with every picture replaced by plain grey of the same size; `options` as there.
+
+    What a model still gets right it owes to luck, or to what the question gives away.
+    """
+    return quiz(vlm, items, grey=True, **options)
 
 
 def _name(thing: Any) -> str:
@@ -250,11 +227,11 @@ def _asked(
     batch: list[dict[str, Any]],
     score: Score,
     options: dict[str, Any],
-    picture: Callable[[Any], Any] | None,
+    grey: bool,
 ) -> Iterator[dict[str, Any]]:
     pictures = [_pictures(item) for item in batch]
-    if picture is not None:
-        pictures = [[picture(one) for one in several] for several in pictures]
+    if grey:
+        pictures = [[_grey(one) for one in several] for several in pictures]
     started = time.perf_counter()
     answers = ask(pictures, [item["question"] for item in batch], **options)
     seconds = (time.perf_counter() - started) / len(batch)

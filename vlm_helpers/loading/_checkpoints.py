@@ -13,15 +13,12 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vlm_helpers._data import data_file, restore
 from vlm_helpers._words import did_you_mean
 from vlm_helpers.loading import _hub as hub
 
-# The models that ship with the course: a name, and the folder under `data/`.
-SHIPPED = {
-    "pocket-llava": "pocket-llava",
-    "pocket-llava-base": "pocket-llava-base",
-}
-PACKAGE = Path(__file__).parents[1]
+# The models that ship with the course, each a folder under `data/`.
+SHIPPED = ("pocket-llava", "pocket-llava-base")
 # What a processor is read from: of each, one file is enough.
 PICTURE_FILES = ("processor_config.json", "preprocessor_config.json")
 # What holds the vocabulary; tokenizer_config.json alone does not.
@@ -45,27 +42,15 @@ class Checkpoint(NamedTuple):
         return restore() if self.name in SHIPPED else "get it again, or save the model there anew"
 
 
-def restore() -> str:
-    """What brings back the files that ship with the course, as the end of a sentence."""
-    root = PACKAGE.parent
-    if (root / ".git").exists():
-        return f"run `git checkout -- data` in {root}"
-    return "install vlm-helpers again, or get a whole copy of the repository"
-
-
 def pocket_folder(name: str = "pocket-llava") -> Path:
-    """The folder of a model that ships with the course: `_data/` in an installed package, `data/`
-    beside the package in a checkout. Raises `FileNotFoundError` where it is in neither."""
+    """The folder of a model that ships with the course.
+
+    Raises:
+        FileNotFoundError: none of that name ships, or its folder holds no config.json.
+    """
     if name not in SHIPPED:
         raise FileNotFoundError(f"No model {name!r} ships; {did_you_mean(name, SHIPPED)}")
-    places = [PACKAGE / "_data" / SHIPPED[name], PACKAGE.parent / "data" / SHIPPED[name]]
-    for place in places:
-        if (place / "config.json").is_file():
-            return place
-    raise FileNotFoundError(
-        f"The model {name} is missing, though it ships with the course: neither {places[0]} nor "
-        f"{places[1]} holds its config.json; {restore()}."
-    )
+    return data_file(f"{name}/config.json").parent
 
 
 def find(model: str | Path, revision: str | None = None) -> Checkpoint:
