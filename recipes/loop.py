@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import time
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import torch
@@ -24,11 +25,35 @@ from recipes.optimizers import bfloat16_is_quick, make_optimizers
 SECONDS_BETWEEN_SAVES, SECONDS_BETWEEN_CHECKS, REPORT_EVERY = 150, 600, 50
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One stage: what learns, and for how long. Subclasses say what is drawn.
+
+    Attributes:
+        name: as on the command line.
+        steps: updates, all workers together.
+        batch: pictures in an update.
+        learns: peak learning rates by part of the trainee; a part not named is frozen.
+        dense: weight of the patch labels' loss.
+        decay: the last so many steps, over which the rates fall linearly to zero.
+        save_as: the checkpoint that the stage ends in, where it is one to keep.
+    """
+
+    name: str
+    steps: int
+    batch: int
+    learns: dict[str, float]
+    _: KW_ONLY
+    dense: float = 0.0
+    decay: int = 0
+    save_as: str | None = None
+
+
 class Run:
     """What is trained: subclasses say how.
 
     Attributes:
-        stages: in order; each has `name`, `steps`, `learns` (part: peak rate) and `decay`.
+        stages: in order.
         trainee: a module; `trainee(batch, stage)` gives the loss and a dict of what to log, and
             `trainee.part(name)` the parameters of a part. `trainee.ends()` gives those that AdamW
             is for whatever their shape, `trainee.compile()` makes it quicker.

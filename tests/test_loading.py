@@ -67,10 +67,14 @@ def test_the_embedded_models_by_name_from_checkout_and_wheel(original, tmp_path,
     package = tmp_path / "lib" / "vlm_helpers"
     package.mkdir(parents=True)
     monkeypatch.setattr(_data, "PACKAGE", package)
-    with pytest.raises(FileNotFoundError, match="pocket-llava/config.json is missing.*_data.*install"):
+    with pytest.raises(
+        FileNotFoundError, match="pocket-llava/config.json is missing.*_data.*install"
+    ):
         load()
     (tmp_path / "lib" / ".git").mkdir()  # a checkout
-    with pytest.raises(FileNotFoundError, match="pocket-llava/config.json is missing.*`git checkout -- data`"):
+    with pytest.raises(
+        FileNotFoundError, match="pocket-llava/config.json is missing.*`git checkout -- data`"
+    ):
         load()
     shutil.copytree(original, tmp_path / "lib" / "data" / "pocket-llava")
     assert load().card.name == load("pocket-llava").card.name == "pocket-llava"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from recipes import loop, optimizers
+from recipes import cards, loop, optimizers
 from recipes.pocket_llava_next import (
     card,
     check,
@@ -176,9 +176,9 @@ def test_muon_in_float32_moves_as_the_one_of_torch():
 
 
 SMALL = (
-    stages.Stage("see", 1, 4, {"text": 2, "shapes": 1, "things": 1}, {"vision": 1e-4}, dense=1.0),
+    stages.Stage("see", 1, 4, {"vision": 1e-4}, {"text": 2, "shapes": 1, "things": 1}, dense=1.0),
     stages.Stage(
-        "ask", 5, 1, {"strips": 1, "scenes": 1}, {"vision": 1e-4, "decoder": 1e-3, "heads": 1e-3},
+        "ask", 5, 1, {"vision": 1e-4, "decoder": 1e-3, "heads": 1e-3}, {"strips": 1, "scenes": 1},
         dense=0.2, lines=1, room=48, save_as="done",
     ),
 )  # fmt: skip
@@ -284,10 +284,11 @@ def test_the_card_says_what_falls_short():
     lines = card.page_table(figures)
     assert "| field | exact | **0.500** (short by 0.250) | 0.75 | 0.95 |  |  | 0.250 |" in lines[2]
     assert "(short by 0.400)" in next(line for line in lines if "CER" in line)
-    assert "short" not in card.verdict("exact", 0.9, 0.9) + card.verdict("CER", 0.02, 0.1)
+    assert "short" not in cards.against(0.9, 0.9) + cards.against(0.02, 0.1, errors=True)
     old = {skill: {figure: 0.98} for _, skill, figure, *_ in card.TARGETS}
     for _, skill, figure, *_ in card.TARGETS:
         old[skill][figure] = 0.98
     assert "short" not in "".join(card.shape_table(old, old))
-    log = [{"stage": "see", "step": 50, "letters": 1.25}, {"stage": "see", "step": 60, "x": 1.0}]
-    assert card.curve(log)[2:] == ["| see | 50 | 1.25 |  |  |  |  |"]
+    log = [{"stage": "see", "step": 50, "minutes": 2.4, "letters": 1.25}]
+    log.append({"stage": "see", "step": 600, "minutes": 9.0, "x": 1.0})
+    assert cards.curve(log, card.LOSSES)[2:] == ["| see | 50 | 2 | 1.25 |  |  |  |  |"]

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from pathlib import Path
 
+from recipes import cards
+from recipes.cards import DATA, LOG
 from recipes.pocket_llava.stages import STAGES, Stage
 
-DATA = Path(__file__).parents[2] / "data"
-LOG = "training_log.jsonl"
+LOSSES = {"dense": "patch loss", "answers": "answer loss"}
 
 # (row, skill, figure in the JSON, at least, aim)
 TARGETS = [
@@ -55,11 +55,6 @@ def cell(figures: dict, part: str, skill: str, figure: str) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _against(value: float, bar: float | None) -> str:
-    short = bar is not None and round(value, 3) < bar
-    return f"**{value:.3f}** (short by {bar - value:.3f})" if short else f"{value:.3f}"
-
-
 def table(figures: dict, taught: set[str]) -> list[str]:
     """The figures as a Markdown table, with bars for the skills that the model was `taught`."""
     lines = [
@@ -73,7 +68,7 @@ def table(figures: dict, taught: set[str]) -> list[str]:
         if skill not in taught:
             bar = aim = None
         lines.append(
-            f"| {row} | {_against(value, bar)} | {bar or ''} | {aim or ''} "
+            f"| {row} | {cards.against(value, bar)} | {bar or ''} | {aim or ''} "
             f"| {cell(figures, 'unseen pairs', skill, figure)} "
             f"| {cell(figures, 'blind', skill, figure)} "
             f"| {cell(figures, 'seeing', skill, f'majority: {figure}')} "
@@ -87,33 +82,9 @@ def table(figures: dict, taught: set[str]) -> list[str]:
         mean = sum(first.values()) / len(first)
         lines.append(
             f"| unseen pairs, mean of the {len(first)} skills above with a bar "
-            f"| | 0.85 | 0.95 | {_against(mean, 0.85)} | | | |"
+            f"| | 0.85 | 0.95 | {cards.against(mean, 0.85)} | | | |"
         )
     return lines
-
-
-def curve(log: list[dict], every: int) -> list[str]:
-    """The loss of each stage, a row every so many steps."""
-    lines = ["| stage | step | minutes since (re)start | patch loss | answer loss |",
-             "|---|---|---|---|---|"]  # fmt: skip
-    last: dict[str, int] = {}
-    for row in log:
-        if row["step"] - last.get(row["stage"], -every) >= every:
-            last[row["stage"]] = row["step"]
-            losses = (row.get(key, math.nan) for key in ("dense", "answers"))
-            shown = " | ".join("" if math.isnan(loss) else f"{loss:.2f}" for loss in losses)
-            lines.append(f"| {row['stage']} | {row['step']} | {row['minutes']:.0f} | {shown} |")
-    return lines
-
-
-def minutes(log: list[dict]) -> float:
-    """Training time on the clock: each start counts up to its last report."""
-    total, before = 0.0, None
-    for row in log:
-        if before and (row["minutes"] < before["minutes"] or row["stage"] != before["stage"]):
-            total += before["minutes"]
-        before = row
-    return total + (before["minutes"] if before else 0)
 
 
 def stages_of(name: str) -> list[Stage]:
@@ -122,58 +93,23 @@ def stages_of(name: str) -> list[Stage]:
     return [s for s in STAGES[: last + 1] if not s.afresh or s.save_as == name]
 
 
-def recipe(stages: list[Stage]) -> list[str]:
-    lines = ["| stage | updates | pictures each | learns (peak rate) | what is drawn |",
-             "|---|---|---|---|---|"]  # fmt: skip
-    for stage in stages:
-        parts = ", ".join(
-            f"{'new ' * (part in stage.afresh)}{part} ({rate:g})"
-            for part, rate in stage.learns.items()
-        )
-        skills = ", ".join(stage.mixture.weights) or "labels on every patch"
-        small = f"; scenes of {min(o)} to {max(o)}" if (o := stage.mixture.objects) else ""
-        lines.append(
-            f"| {stage.name} | {stage.steps:,} | {stage.batch} | {parts} | {skills}{small} |"
-        )
-    return lines
+def drawn(stage: Stage) -> str:
+    skills = ", ".join(stage.mixture.weights) or "labels on every patch"
+    objects = stage.mixture.objects
+    return skills + (f"; scenes of {min(objects)} to {max(objects)}" if objects else "")
 
 
-HEAD = """---
-license: apache-2.0
-library_name: transformers
-pipeline_tag: image-text-to-text
-language: en
-tags: [llava, vision-language-model, education]
----
-
-# {name}
-
-{what}
-
-A stock `LlavaForConditionalGeneration` of {parameters:.1f} M parameters: a CLIP vision tower
+MADE = """\
+A stock `LlavaForConditionalGeneration` of {parameters} parameters: a CLIP vision tower
 ({vision}),
 a two-layer MLP projector, and a Llama decoder ({text}). Its processor is a stock
 `LlavaProcessor`, its weights are bf16 safetensors. It was trained from nothing on pictures that
-the course draws itself; no other data, and no other model, went into it.
-
-```python
-from transformers import AutoModelForImageTextToText, AutoProcessor
-
-folder = "data/{name}"
-model = AutoModelForImageTextToText.from_pretrained(folder)
-processor = AutoProcessor.from_pretrained(folder)
-```
-
-Prompt form, made by the chat template that the processor carries:
-`<s>USER: <image>\\nquestion ASSISTANT: answer</s>USER: question ASSISTANT: answer</s>`
-
-## What it cannot do
-
+the course draws itself; no other data, and no other model, went into it."""
+LIMITS = """\
 It knows coloured shapes and printed signs in pictures of the kind that `vlm_helpers.scenes` draws,
 the {words} words that stand on those signs, and {asked}. It has
 no knowledge of the world, cannot read other words, has never seen a photograph, and answers all
-the same. Do not use it for anything but learning how such models work.
-"""
+the same."""
 
 # What each model is, and which questions it knows.
 ABOUT = {
@@ -205,30 +141,19 @@ def main() -> None:
 
 
 def write(name: str, run: Path, machine: str, log: list[dict]) -> None:
-    from safetensors import safe_open
-
     from vlm_helpers.scenes import WORDS
 
-    with safe_open(DATA / name / "model.safetensors", "pt") as file:
-        parameters = sum(file.get_tensor(key).numel() for key in file.keys()) / 1e6
-    config = json.loads((DATA / name / "config.json").read_text())
-    vision, text = config["vision_config"], config["text_config"]
     figures = json.loads((run / f"{name}.json").read_text())
     stages = stages_of(name)
     log = [row for row in log if row["stage"] in {stage.name for stage in stages}]
-    (DATA / name / LOG).write_text("".join(json.dumps(row) + "\n" for row in log))
     what, asked = ABOUT[name]
     lines = [
-        HEAD.format(
+        cards.HEAD.format(
+            tag="llava",
             name=name,
             what=what,
-            asked=asked,
-            parameters=parameters,
-            words=len(WORDS),
-            vision=f"{vision['num_hidden_layers']} layers × {vision['hidden_size']}, patches of "
-            f"{vision['patch_size']} pixels on a picture {vision['image_size']} pixels wide",
-            text=f"{text['num_hidden_layers']} layers × {text['hidden_size']}, "
-            f"{text['vocab_size']} tokens",
+            made=MADE.format(**cards.sizes(name)),
+            limits=LIMITS.format(words=len(WORDS), asked=asked),
         ),
         "## What it can do",
         "",
@@ -244,16 +169,16 @@ def write(name: str, run: Path, machine: str, log: list[dict]) -> None:
         "",
         "## How it was trained",
         "",
-        f"`python -m recipes.pocket_llava.train`, at least {minutes(log):.0f} minutes on "
+        f"`python -m recipes.pocket_llava.train`, at least {cards.minutes(log):.0f} minutes on "
         f"{machine}. Scenes are drawn afresh for every update and never repeat.",
         "",
-        *recipe(stages),
+        *cards.recipe(stages, drawn),
         "",
         f"The loss along the way (all of it: [{LOG}]({LOG})):",
         "",
-        *curve(log, 500),
+        *cards.curve(log, LOSSES),
     ]
-    (DATA / name / "README.md").write_text("\n".join(lines) + "\n")
+    cards.write(name, lines, log)
 
 
 if __name__ == "__main__":

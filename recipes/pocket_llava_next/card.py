@@ -10,20 +10,16 @@ import argparse
 import json
 from pathlib import Path
 
-from recipes.pocket_llava.card import DATA, LOG, TARGETS, minutes
+from recipes import cards
+from recipes.cards import LOG, against
+from recipes.pocket_llava.card import TARGETS
 from recipes.pocket_llava_next.evaluate import ROWS
-from recipes.pocket_llava_next.stages import STAGES
+from recipes.pocket_llava_next.stages import STAGES, Stage
 
 NAME = "pocket-llava-next"
 COLUMNS = ("majority", "any candidate", "blind", "overview alone", "unseen styles")
-LOSSES = ("letters", "things", "shapes", "answers", "tokens right")
+LOSSES = {key: key for key in ("letters", "things", "shapes", "answers", "tokens right")}
 WITHIN = 0.03  # of pocket-llava's own score, in what it was taught
-
-
-def verdict(figure: str, value: float, least: float) -> str:
-    """The value, and by how much it is short of its bar, if it is."""
-    miss = value - least if figure == "CER" else least - value
-    return f"**{value:.3f}** (short by {miss:.3f})" if miss > 0.0005 else f"{value:.3f}"
 
 
 def page_table(figures: dict) -> list[str]:
@@ -34,7 +30,7 @@ def page_table(figures: dict) -> list[str]:
     for row in ROWS:
         found = figures[row.name]
         for figure, (least, aim) in row.bars.items():
-            value = verdict(figure, found["seeing"][figure], least)
+            value = against(found["seeing"][figure], least, errors=figure == "CER")
             others = (found.get(column, {}).get(figure) for column in COLUMNS)
             rest = " | ".join("" if other is None else f"{other:.3f}" for other in others)
             lines.append(f"| {row.name} | {figure} | {value} | {least} | {aim} | {rest} |")
@@ -46,72 +42,30 @@ def shape_table(figures: dict, before: dict) -> list[str]:
     lines = ["| skill | score | pocket-llava |", "|---|---|---|"]
     for name, skill, figure, *_ in TARGETS:
         own, old = figures[skill][figure], before[skill][figure]
-        lines.append(f"| {name} | {verdict(figure, own, old - WITHIN)} | {old:.3f} |")
+        lines.append(f"| {name} | {against(own, old - WITHIN)} | {old:.3f} |")
     return lines
 
 
-def recipe() -> list[str]:
-    lines = ["| stage | updates | pictures each | learns (peak rate) | what is drawn |",
-             "|---|---|---|---|---|"]  # fmt: skip
-    for stage in STAGES:
-        learns = ", ".join(f"{part} ({rate:g})" for part, rate in stage.learns.items())
-        drawn = ", ".join(f"{kind} ({share:g})" for kind, share in stage.draws.items())
-        lines.append(f"| {stage.name} | {stage.steps:,} | {stage.batch} | {learns} | {drawn} |")
-    return lines
+def drawn(stage: Stage) -> str:
+    return ", ".join(f"{kind} ({share:g})" for kind, share in stage.draws.items())
 
 
-def curve(log: list[dict], every: int = 500) -> list[str]:
-    lines = [f"| stage | step | {' | '.join(LOSSES)} |", "|---" * (2 + len(LOSSES)) + "|"]
-    last: dict[str, int] = {}
-    for row in log:
-        shown = [f"{row[key]:.2f}" if key in row else "" for key in LOSSES]
-        if any(shown) and row["step"] - last.get(row["stage"], -every) >= every:
-            last[row["stage"]] = row["step"]
-            lines.append(f"| {row['stage']} | {row['step']} | {' | '.join(shown)} |")
-    return lines
-
-
-HEAD = """---
-license: apache-2.0
-library_name: transformers
-pipeline_tag: image-text-to-text
-language: en
-tags: [llava-next, vision-language-model, education]
----
-
-# {name}
-
+WHAT = """\
 A small vision language model that reads documents, charts, screens and diagrams, and knows a few
-hundred things by name.
-
-A stock `LlavaNextForConditionalGeneration` of {parameters:.1f} M parameters: a CLIP vision tower
+hundred things by name."""
+MADE = """\
+A stock `LlavaNextForConditionalGeneration` of {parameters} parameters: a CLIP vision tower
 ({vision}), a two-layer MLP projector, and a Llama decoder ({text}). Its processor is a stock
 `LlavaNextProcessor` that makes of a picture an overview and up to nine tiles of 96 pixels; its
 weights are bf16 safetensors. It began as `pocket-llava` and was trained on pictures that the course
-draws itself; no other data, and no other model, went into it.
-
-```python
-from transformers import AutoModelForImageTextToText, AutoProcessor
-
-folder = "data/{name}"
-model = AutoModelForImageTextToText.from_pretrained(folder)
-processor = AutoProcessor.from_pretrained(folder)
-```
-
-Prompt form, made by the chat template that the processor carries:
-`<s>USER: <image>\\nquestion ASSISTANT: answer</s>USER: question ASSISTANT: answer</s>`
-
-## What it cannot do
-
+draws itself; no other data, and no other model, went into it."""
+LIMITS = """\
 It knows pictures of the kind that `vlm_helpers.pages` and `vlm_helpers.scenes` draw, and questions
 worded the way it was asked them. It has never seen a photograph, a scanned page or handwriting, and
-answers all the same. Do not use it for anything but learning how such models work.
-"""
+answers all the same."""
 
 
 def main() -> None:
-    from safetensors import safe_open
-
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--run", type=Path, default=Path("runs") / NAME)
     parser.add_argument("--before", type=Path, required=True, help="pocket-llava's own figures")
@@ -120,20 +74,9 @@ def main() -> None:
     log = [json.loads(line) for line in (args.run / "log.jsonl").read_text().splitlines()]
     figures = json.loads((args.run / f"{NAME}.json").read_text())
     before = json.loads(args.before.read_text())["seeing"]
-    with safe_open(DATA / NAME / "model.safetensors", "pt") as file:
-        parameters = sum(file.get_tensor(key).numel() for key in file.keys()) / 1e6
-    config = json.loads((DATA / NAME / "config.json").read_text())
-    vision, text = config["vision_config"], config["text_config"]
-    head = HEAD.format(
-        name=NAME,
-        parameters=parameters,
-        vision=f"{vision['num_hidden_layers']} layers × {vision['hidden_size']}, patches of "
-        f"{vision['patch_size']} pixels",
-        text=f"{text['num_hidden_layers']} layers × {text['hidden_size']}, "
-        f"{text['vocab_size']} tokens",
-    )
+    made = MADE.format(**cards.sizes(NAME))
     lines = [
-        head,
+        cards.HEAD.format(tag="llava-next", name=NAME, what=WHAT, made=made, limits=LIMITS),
         "## What it can do",
         "",
         f"Greedy `generate()` on {figures['questions']} questions of each row, on pages of the "
@@ -151,17 +94,17 @@ def main() -> None:
         "",
         "## How it was trained",
         "",
-        f"`python -m recipes.pocket_llava_next.train`, at least {minutes(log):.0f} minutes on "
-        f"{args.machine}. Pictures are drawn afresh for every update and never repeat.",
+        "`python -m recipes.pocket_llava_next.train`, at least "
+        f"{cards.minutes(log):.0f} minutes on {args.machine}. Pictures are drawn afresh for every "
+        "update and never repeat.",
         "",
-        *recipe(),
+        *cards.recipe(STAGES, drawn),
         "",
         f"The losses along the way (all of them: [{LOG}]({LOG})):",
         "",
-        *curve(log),
+        *cards.curve(log, LOSSES),
     ]
-    (DATA / NAME / LOG).write_text("".join(json.dumps(row) + "\n" for row in log))
-    (DATA / NAME / "README.md").write_text("\n".join(lines) + "\n")
+    cards.write(NAME, lines, log)
 
 
 if __name__ == "__main__":

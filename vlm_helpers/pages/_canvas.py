@@ -293,21 +293,20 @@ class _Painter:
             if place[0] <= place[2] and place[1] <= place[3]:
                 self.pen.rectangle(place, fill, outline, max(1, round(width * self.scale)))
             return
-        for color, inset in ((outline, 0), (fill, width if outline else 0)):
-            if color is None:
-                continue
-            ring = color is outline and fill is None
 
-            def draw(pen, put, unit, inset=inset, ring=ring):
-                a, b = put(box[0] + inset, box[1] + inset), put(box[2] - inset, box[3] - inset)
-                pen.rounded_rectangle(
-                    (*a, b[0] - 1, b[1] - 1), max(0, radius - inset) * unit,
-                    None if ring else 255, 255, round(width * unit) if ring else 0,
-                )  # fmt: skip
+        def draw(pen, corners, inset, unit, *look):
+            pen.rounded_rectangle(corners, max(0, radius - inset) * unit, *look)
 
-            self._masked(box, color, draw)
+        self._ringed(box, fill, outline, width, draw)
 
     def _ellipse(self, box: Box, fill, outline, width) -> None:
+        def draw(pen, corners, inset, unit, *look):
+            pen.ellipse(corners, *look)
+
+        self._ringed(box, fill, outline, width, draw)
+
+    def _ringed(self, box: Box, fill, outline, width, shape) -> None:
+        """An outline, and what it encloses on top of it; `shape` draws either into a mask."""
         for color, inset in ((outline, 0), (fill, width if outline else 0)):
             if color is None:
                 continue
@@ -315,10 +314,8 @@ class _Painter:
 
             def draw(pen, put, unit, inset=inset, ring=ring):
                 a, b = put(box[0] + inset, box[1] + inset), put(box[2] - inset, box[3] - inset)
-                pen.ellipse(
-                    (*a, b[0] - 1, b[1] - 1), None if ring else 255, 255,
-                    round(width * unit) if ring else 0,
-                )  # fmt: skip
+                look = (None, 255, round(width * unit)) if ring else (255, 255, 0)
+                shape(pen, (*a, b[0] - 1, b[1] - 1), inset, unit, *look)
 
             self._masked(box, color, draw)
 
