@@ -461,6 +461,14 @@ def test_qwen_resizes_to_multiples_of_28(size, want):
          '{"bbox_2d": [10, 20, 30, 40]}', [(None, (0.01, 0.02, 0.03, 0.04))]),
         ("kimi-vl", '◁think▷[0.1, 0.2, 0.3, 0.4]◁/think▷{"bbox_2d": [0.28, 0.5, 0.52, 0.7]}',
          [(None, (0.28, 0.5, 0.52, 0.7))]),
+        ("qwen3-vl", '<seed:think>[1, 2, 30, 40]</seed:think>{"bbox_2d": [10, 20, 30, 40]}',
+         [(None, (0.01, 0.02, 0.03, 0.04))]),
+        ("qwen3-vl", '<|begin_of_thought|>[1, 2, 30, 40]<|end_of_thought|>[10, 20, 30, 40]',
+         [(None, (0.01, 0.02, 0.03, 0.04))]),
+        ("qwen2.5-vl", "Thought: not [1, 2, 30, 40].\nAction: click(start_box='[161,119,322,238]')",
+         [(None, (0.25, 0.25, 0.5, 0.5))]),
+        ("internvl", "<think><box>[[1,2,3,4]]</box></think>\n<ref>a</ref><box>[[10, 20, 30, 40]]"
+         "</box>", [("a", (0.01, 0.02, 0.03, 0.04))]),
         ("florence-2", "car<loc_1><loc_2><loc_3><loc_4></think>dog<loc_9><loc_9><loc_10><loc_20>",
          [("dog", (0.0095, 0.0095, 0.0105, 0.0205))]),
         *[
@@ -496,6 +504,10 @@ def test_qwen_resizes_to_multiples_of_28(size, want):
                 ('"description": "dog", "label": "cat"', "cat"), ('"object_name": "cup"', "cup"),
                 ('"Label": "cup"', "cup"), ('"className": "cup", "type": "x"', "cup"),
                 ('"labels": ["cup"]', "cup"), ('"element": "OK"', "OK"),
+                ('"content": "EXIT"', "EXIT"), ('"phrase": "the cup"', "the cup"),
+                ('"name/label": "cup"', "cup"), ('"Label Name": "cup"', "cup"),
+                ('"sub_label": "mug", "label": "cup"', "cup"), ('"label": 0', "0"),
+                ('"label": {"name": "cup"}', None), ('label: "cup"', "cup"),
             )
         ],
         ("gemini", '[{"box_2d": [100, 200, 300, 400], "class": 3}]', [("3", (0.2, 0.1, 0.4, 0.3))]),
@@ -538,6 +550,35 @@ def test_qwen_resizes_to_multiples_of_28(size, want):
          [("dog", (0.25, 0.5, 0.75, 0.875)), ("dog", (0.001, 0.002, 0.03, 0.04))]),
         ("internvl", "The dog[[250, 500, 750, 875]], a cat [[0.1, 0.2, 0.3, 0.4]].",
          [("The dog", (0.25, 0.5, 0.75, 0.875)), ("a cat", (0.1, 0.2, 0.3, 0.4))]),
+        # a label before its object, as the Qwen-VL kind and InternVL write one
+        *[
+            (name, text, [("dog", (0.1, 0.2, 0.3, 0.4))])
+            for name, text in (
+                ("internvl", '```json\n[{"bbox_2d": [100, 200, 300, 400], "label": "dog"}]\n```'),
+                ("internvl", '<ref>dog</ref>: {"bbox": [100, 200, 300, 400]}'),
+                ("internvl", '{"bbox": [0.1, 0.2, 0.3, 0.4], "category": "dog"}'),
+                ("internvl", "<ref>dog</ref>[[100, 200, 300, 400]]"),
+                ("internvl", "dog[[100, 200, 300, 400]]"),
+                ("qwen3-vl", '<ref>dog</ref>[{"bbox_2d": [100, 200, 300, 400]}]'),
+                ("qwen3-vl", "<ref>dog</ref><box>[[100, 200, 300, 400]]</box>"),
+                ("qwen3-vl", '<|object_ref_start|>dog<|object_ref_end|>{"bbox": [100, 200, 300, '
+                 "400]}"),
+                ("qwen3-vl", '<ref>cat</ref>{"bbox_2d": [100, 200, 300, 400], "label": "dog"}'),
+                ("glm-4.5v", "<ref>dog</ref><|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"),
+                ("glm-4.5v", "<ref>dog</ref> at <|begin_of_box|>100,200,300,400"),
+                ("glm-4.5v", "<|begin_of_box|>[{'bbox_2d': [100,200,300,400], 'label': 'dog'}]"),
+            )
+        ],
+        ("qwen3-vl", '<ref>a</ref>{"bbox": [1, 2, 30, 40]}<ref>b</ref>[[5, 6, 70, 80]]',
+         [("a", (0.001, 0.002, 0.03, 0.04)), ("b", (0.005, 0.006, 0.07, 0.08))]),
+        # a single bracket may stand in any sentence
+        ("internvl", "The bounding box coordinates of the region are [250, 500, 750, 875].",
+         [(None, (0.25, 0.5, 0.75, 0.875))]),
+        ("qwen2-vl", "click(start_box='[246,113,300,200]')", [(None, (0.246, 0.113, 0.3, 0.2))]),
+        # what stands before Fuyu's answer is the prompt
+        ("fuyu", "find: x<0x04><0x00>10 20 30 40<0x01>",
+         [(None, (40 / 640, 20 / 480, 80 / 640, 60 / 480))]),
+        ("qwen3-vl", "[{bbox_2d: [100, 200, 300, 400]}]", [(None, (0.1, 0.2, 0.3, 0.4))]),
         # GLM: brackets of any kind, lists, JSON
         ("glm-4.5v", "<think>[[1,2,3,4]]</think><|begin_of_box|>[[94,598,177,991]]<|end_of_box|>.",
          [(None, (0.094, 0.598, 0.177, 0.991))]),
@@ -580,6 +621,16 @@ def test_what_models_write(name, text, want):
          [(None, 0.246, 0.113)]),
         ("qwen2-vl", "drag(start_box='<|box_start|>(246,113)<|box_end|>', "
          "end_box='<|box_start|>(300,400)<|box_end|>')", [(None, 0.246, 0.113), (None, 0.3, 0.4)]),
+        # UI-TARS 1 in thousandths, 1.5 in pixels; both decoded without tags too
+        ("qwen2-vl", "Action: click(start_box='(246,113)')", [(None, 0.246, 0.113)]),
+        ("qwen2-vl", "click(point='<point>246 113</point>')", [(None, 0.246, 0.113)]),
+        ("qwen2.5-vl", "Thought: the box (1,2)\nAction: click(start_box='<|box_start|>(322,238)"
+         "<|box_end|>')", [(None, 0.5, 0.5)]),
+        ("qwen2.5-vl", "drag(start_box='(322, 238)', end_box='(161,119)')",
+         [(None, 0.5, 0.5), (None, 0.25, 0.25)]),
+        ("qwen2.5-vl", "left_double(point='<point>322 238</point>')", [(None, 0.5, 0.5)]),
+        ("qwen2.5-vl", '{"start_coordinate": [322, 238], "coordinate": [161, 119]}',
+         [(None, 0.25, 0.25), (None, 0.5, 0.5)]),
         ("qwen2.5-vl", '{"action": "left_click", "coordinate": [322, 238]}', [(None, 0.5, 0.5)]),
         ("qwen3-vl", '{"action": "swipe", "coordinate": [10, 20], "coordinate2": [30, 40]}',
          [(None, 0.01, 0.02), (None, 0.03, 0.04)]),
@@ -628,6 +679,9 @@ def test_confidences_are_kept():
     for score, want in (("0.8", 0.8), ('"0.8"', 0.8), ('"80 %"', 0.8), ("NaN", None), ("1", 1),
                         ('"high"', None), ("true", None), ("null", None)):  # fmt: skip
         (found,) = parse(f'{{"bbox_2d": [1, 2, 30, 40], "Confidence_Score": {score}}}',
+                         "qwen3-vl").boxes  # fmt: skip
+        assert found.score == want
+        (found,) = parse(f'[{{"bbox_2d": [1, 2, 30, 40], "bbox confidence": {score}}}]',
                          "qwen3-vl").boxes  # fmt: skip
         assert found.score == want
         for name, key in (("qwen3-vl", "bbox_2d"), ("gemini", "box_2d")):
@@ -770,7 +824,24 @@ def test_every_format_has_its_row_in_the_table():
         ("moondream", "x, y: 0.25, 0.5, 0.75, 0.875", 0, "not as moondream writes places"),
         ("minicpm-v", '{"POINT": [246, 113]}', 0, "not as minicpm-v writes places"),
         ("molmo", "Click(12.3, 45.6)", 0, "not as molmo writes places"),
-        ("qwen2.5-vl", "click(start_box='(246,113)')", 0, "looks like qwen2-vl"),
+        ("qwen3-vl", "click(start_box='(246,113)')", 0, "looks like qwen2-vl or qwen2.5-vl"),
+        ("qwen2-vl", "click(start_box='(246,113,5)')", 0, "not as qwen2-vl writes places"),
+        ("qwen3-vl", "dog 250 500 750 875", 0, "not as qwen3-vl writes places"),
+        ("qwen3-vl", "x_min: 100, y_min: 200, x_max: 300", 0, "not as qwen3-vl writes places"),
+        ("mineru", "100 200 300 400 text", 0, "not as mineru writes places"),
+        ("kimi-vl", "click(x=0.879, y=0.294)", 0, "not as kimi-vl writes places"),
+        ("kimi-vl", "pyautogui.click(x=879, y=294)", 0, "another frame"),
+        ("florence-2", '{"bboxes": [[34.2, 160.1, 597.4, 371.8]]}', 0, "not as florence-2 writes"),
+        ("qwen3-vl", '{"dog": [100, 200, 300, 400]}', 0, "neither a box nor a point"),
+        ("qwen3-vl", '{"bbox_2d": {"x1": 1, "y1": 2, "x2": 30, "y2": 40}}', 0, "not four numbers"),
+        ("qwen3-vl", '{"bbox_2d": "[1, 2, 30, 40]"}', 0, "not four numbers"),
+        ("qwen3-vl", '{"bbox_2d": [1, 2, 30, 40, 0.9]}', 0, "not four numbers"),
+        ("qwen3-vl", "[100, 200]", 0, "not four numbers"),
+        ("qwen3-vl", '{"bbox_2d": [1, 2, 30, 40], "label": “dog”}', 1, "part of the object"),
+        ("qwen3-vl", '{"bbox_2d": [1, 2, 30, 40], // a\n"label": "dog"}', 1, "part of the object"),
+        ("deepseek-vl2", "<|det|>[[0, 50, 55, 9999]]<|/det|>", 0, "outside"),
+        ("kosmos-2", "<object><patch_index_0863><patch_index_0044></object>", 0, "exchanged"),
+        ("paligemma", "<loc0000><loc0000><loc1024><loc1024> cat", 0, "over 1023"),
         ("qwen3-vl", '[{"bbox_2d": [1812, 40, 1900, 900]}]', 0, "outside"),
         ("qwen3-vl", '[{"bbox_2d": [1000, 40, 1003, 120]}]', 0, "outside"),
         ("qwen3-vl", '[{"bbox_2d": [-30, 40, -3, 120]}]', 0, "outside"),
@@ -793,7 +864,6 @@ def test_every_format_has_its_row_in_the_table():
         ("molmo2", '<points coords="1 1 073 160 2 173">a</points>', 0, "not three numbers"),
         ("molmo2", '<points coords="1 1 073 160;2 1 173 600">a</points>', 0, "in picture 2"),
         ("molmo2", '<points coords="1 1 073 160', 0, "not closed"),
-        ("qwen2-vl", "click(start_box='(246,113)')", 0, "decoded without special tokens"),
         ("fuyu", "\x00194213202244\x01|ENDOFTEXT|", 0, "decode its tokens one by one"),
         ("fuyu", "<box>(1,2),(3,4)</box>", 0, "else than numbers"),
         ("florence-2", locations(53, 334, 933, 775, 711, 203, 906, 546, 585, 309, 774, 709, 577), 3,

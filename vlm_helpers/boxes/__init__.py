@@ -21,9 +21,9 @@ from typing import Any, NoReturn
 
 from vlm_helpers._words import did_you_mean, listed
 from vlm_helpers.boxes import _json
+from vlm_helpers.boxes._formats import FACTS, Format
 from vlm_helpers.boxes._formats import FORMATS as _FORMATS
-from vlm_helpers.boxes._formats import Format
-from vlm_helpers.boxes._parsed import FOUR, NUMBER, Dropped, Parsed, name
+from vlm_helpers.boxes._parsed import NUMBER, Dropped, Parsed, name
 from vlm_helpers.boxes._scores import (
     accuracy,
     average_precision,
@@ -45,11 +45,18 @@ __all__ = [
 
 FORMATS = tuple(_FORMATS)
 # The marks around a model's reasoning: what most models write, Mistral's, Kimi's and Gemma 4's.
-_TAG = r"(?:think(?:ing)?|thought|reasoning)>"
-_THOUGHT = re.compile(rf"(?i)</{_TAG}|\[/THINK\]|◁/think▷|<channel\|>")
-_THINKS = re.compile(rf"(?i)<{_TAG}|\[THINK\]|◁think▷|<\|channel>thought")
-# Two numbers in brackets, or four in a row: a place, in whatever form.
-_NUMBERS = re.compile(rf"[(\[]\s*{NUMBER}\s*,\s*{NUMBER}\s*[,)\]]|(?<![\d.]){FOUR}")
+# UI-TARS thinks without any.
+_TAG = r"(?:\w+:)?(?:think(?:ing)?|thought|reasoning)>"
+_THOUGHT = re.compile(
+    rf"(?i)</{_TAG}|\[/THINK\]|◁/think▷|<channel\|>|<\|end_of_thought\|>"
+    r"|\A\s*Thought:(?s:.*)\bAction:"
+)
+_THINKS = re.compile(rf"(?i)<{_TAG}|\[THINK\]|◁think▷|<\|channel>thought|<\|begin_of_thought\|>")
+# Two numbers in brackets, four in a row, or one named x: a place, in whatever form.
+_NUMBERS = re.compile(
+    rf"[(\[]\s*{NUMBER}\s*,\s*{NUMBER}\s*[,)\]]|(?<![\d.]){NUMBER}(?:[,\s]+{NUMBER}){{3}}"
+    rf"|\bx\w*\s*[:=]\s*{NUMBER}"
+)
 
 
 def formats() -> Any:
@@ -60,9 +67,7 @@ def formats() -> Any:
     """
     import pandas as pd
 
-    columns = ["models", "example", "frame", "order", "asked", "source"]
-    rows = [[getattr(facts, column) for column in columns] for facts in _FORMATS.values()]
-    return pd.DataFrame(rows, columns=columns, index=pd.Index(FORMATS, name="format"))
+    return pd.DataFrame.from_dict(FACTS, "index").drop(columns="look").rename_axis("format")
 
 
 def parse(
@@ -97,26 +102,27 @@ def parse(
             missing, an argument that the format does not have.
         TypeError: `text` is no text.
     """
-    facts = _find(format)
-    options = _options(format, facts, image_size, resized, task)
-    if isinstance(text, dict | list) and getattr(facts.parse, "func", None) is _json.parse:
-        return facts.parse(json.dumps(text, default=float), *options)
+    found = _find(format)
+    options = _options(format, found, image_size, resized, task)
+    if isinstance(text, dict | list) and getattr(found.parse, "func", None) is _json.parse:
+        return found.parse(json.dumps(text, default=float), *options)
     if not isinstance(text, str):
         raise TypeError(f"A model's output is a text, not {type(text).__name__}: decode it first.")
     answer = _THOUGHT.split(text)[-1]
     if again := _THINKS.search(answer):
-        parsed = facts.parse(answer[: again.start()], *options)
+        parsed = found.parse(answer[: again.start()], *options)
         parsed.drop(answer[again.start() :], "the reasoning does not end: no answer comes after it")
         return parsed
-    parsed = facts.parse(answer, *options)
-    if not parsed.shapes and not re.search(facts.look, answer):
-        looks = {other: re.search(that.look, answer) for other, that in _FORMATS.items()}
-        names = [other for other, found in looks.items() if found]
-        if names:
-            start = looks[names[0]].start()
-            parsed.drop(answer[start:], f"this looks like {listed(names, 'or')}: parse it as such")
-        elif not parsed.dropped and (match := _NUMBERS.search(answer)):
-            parsed.drop(match.group(), f"numbers, but not as {format} writes places")
+    parsed = found.parse(answer, *options)
+    if parsed.shapes:
+        return parsed
+    looks = {name: re.search(facts["look"], answer) for name, facts in FACTS.items()}
+    names = [name for name, look in looks.items() if look]
+    if names and format not in names:
+        start = looks[names[0]].start()
+        parsed.drop(answer[start:], f"this looks like {listed(names, 'or')}: parse it as such")
+    elif not parsed.dropped and (match := _NUMBERS.search(answer)):
+        parsed.drop(match.group(), f"numbers, but not as {format} writes places")
     return parsed
 
 
@@ -141,14 +147,14 @@ def write(
             boxes.
         TypeError: one shape in place of a list.
     """
-    facts = _find(format)
+    found = _find(format)
     if isinstance(boxes, Box | Point | Polygon | Parsed):
         raise TypeError(f"write takes a list of shapes, not a {type(boxes).__name__}.")
-    options = _options(format, facts, image_size, resized, task)
+    options = _options(format, found, image_size, resized, task)
     quads = format == "minicpm-v" or FLORENCE_TASKS.get(task) == "quads"
     for shape in boxes:
-        if not isinstance(shape, facts.shapes):
-            known = " or ".join(kind.__name__ for kind in facts.shapes)
+        if not isinstance(shape, found.shapes):
+            known = " or ".join(kind.__name__ for kind in found.shapes)
             raise ValueError(
                 f"{format} has no way to write a {type(shape).__name__}, only {known}."
             )
@@ -159,18 +165,14 @@ def write(
         if not isinstance(shape.label, str | None):
             raise ValueError(f"A label is a text or None, not {shape.label!r}.")
     inside = [shape.clipped() for shape in boxes]
-    text = facts.write(inside, *options)
-    if _labels(parse(text, format, image_size, resized=resized, task=task).shapes) != _labels(
-        inside
-    ):
-        _blame(
-            inside,
-            format,
-            lambda some: parse(
-                facts.write(some, *options), format, image_size, resized=resized, task=task
-            ),
-        )
-    return text
+
+    def again(some: list) -> list[tuple[str, str | None]]:
+        text = found.write(some, *options)
+        return _labels(parse(text, format, image_size, resized=resized, task=task).shapes)
+
+    if again(inside) != _labels(inside):
+        _blame(inside, format, again)
+    return found.write(inside, *options)
 
 
 def _labels(shapes: Sequence[Box | Point | Polygon]) -> list[tuple[str, str | None]]:
@@ -178,11 +180,11 @@ def _labels(shapes: Sequence[Box | Point | Polygon]) -> list[tuple[str, str | No
     return sorted(((type(s).__name__, name(s.label)) for s in shapes), key=lambda pair: pair[0])
 
 
-def _blame(shapes: Sequence, format: str, there_and_back: Callable) -> NoReturn:
+def _blame(shapes: Sequence, format: str, again: Callable) -> NoReturn:
     """Say which label does not come back: the first that fails alone, or after another one."""
     for before, shape in zip([None, *shapes], shapes):
         for together in ([shape], [before, shape] if before else [shape]):
-            back = _labels(there_and_back(together).shapes)
+            back = again(together)
             if back == _labels(together):
                 continue
             read = ", ".join(repr(label) for _, label in back) or "nothing"
@@ -228,24 +230,24 @@ def _find(format: str) -> Format:
 _ONLY = {"resized": "counts in a resized picture", "task": "has tasks"}
 
 
-def _options(format: str, facts: Format, image_size: Any, resized: Any, task: Any) -> tuple:
+def _options(format: str, found: Format, image_size: Any, resized: Any, task: Any) -> tuple:
     """What the format's functions take: the size of the frame where it is in pixels, the task."""
     for what, size in (("image_size", image_size), ("resized", resized)):
         if size is not None:
             size_of(size, what)
     for what, value in (("resized", resized), ("task", task)):
-        if value is not None and what not in facts.takes:
+        if value is not None and what not in found.takes:
             having = listed(other for other, that in _FORMATS.items() if what in that.takes)
             raise ValueError(
                 f"Only {having} {_ONLY[what]}: leave out {what}={value!r} for {format}."
             )
-    if "task" in facts.takes:
+    if "task" in found.takes:
         if task not in (None, *FLORENCE_TASKS):
             raise ValueError(
                 f"There is no task of Florence-2 {task!r}; {did_you_mean(task, FLORENCE_TASKS)}"
             )
         return None, task
-    if "image_size" not in facts.takes:
+    if "image_size" not in found.takes:
         return (None,)
     if resized is not None:
         return (tuple(resized),)
@@ -254,4 +256,4 @@ def _options(format: str, facts: Format, image_size: Any, resized: Any, task: An
             f"{format} counts in pixels: give image_size=(width, height) of the picture that it "
             "saw."
         )
-    return (resized_by_qwen(image_size) if "resized" in facts.takes else tuple(image_size),)
+    return (resized_by_qwen(image_size) if "resized" in found.takes else tuple(image_size),)

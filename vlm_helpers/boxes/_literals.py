@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _STRING = {q: re.compile(rf"{q}[^{q}\\]*(?:\\.[^{q}\\]*)*{q}", re.DOTALL) for q in "\"'"}
+_COLON = re.compile(r"\s*:")
 _AFTER_STRING = re.compile(r"\s*(?:[,:}\])]|$)")
 _WORDS = {
     "true": True, "false": False, "null": None, "True": True, "False": False, "None": None,
@@ -141,6 +142,8 @@ class _Reader:
             top.mark(piece)
         elif kind == "number":
             top.take(number(piece))
+        elif kind == "word" and _COLON.match(self.text, at):  # a key without quotes
+            top.take(piece)
         elif kind == "word" and piece in _WORDS:
             top.take(_WORDS[piece])
         elif kind == "quote":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from vlm_helpers.boxes import _json
 from vlm_helpers.boxes._parsed import (
     FOUR,
     INSIDE,
@@ -18,9 +19,10 @@ from vlm_helpers.boxes._parsed import (
     numbers_of,
 )
 from vlm_helpers.boxes._shapes import Box, Point, Polygon
+from vlm_helpers.boxes._texts import CLICK
 
 _PAIR = r"\(\s*\d+\s*,\s*\d+\s*\)"
-_BARE = rf"{_PAIR}\s*,\s*{_PAIR}|\[\s*{FOUR}\s*\]|(?<=_box=['\"]){_PAIR}"
+_BARE = rf"{_PAIR}\s*,\s*{_PAIR}|\[\s*{FOUR}\s*\]"
 _PHRASE = re.compile(r"[.,;:\]>]")  # what may stand before a noun phrase
 _ROW = re.compile(r"\[([^\[\]]*)\]")
 _COUNTS = {"box": (4, "four"), "quad": (8, "eight"), "point": (2, "two")}
@@ -34,8 +36,8 @@ class Tags(NamedTuple):
     `scale`: what the far edge of the picture is. `most`: the largest number that is written.
     `brackets`: each box has brackets of its own, and all of a label share their tags. `after`: the
     label comes after its box, then this text; corners may come in any order. `bare`: brackets are
-    read without tags too, for decoding leaves these out, and fractions. `outlines`: boxes of four
-    corners are read, as outlines.
+    read without tags too, for decoding leaves these out, and fractions, and JSON. `clicks`: points
+    are read as UI-TARS writes them. `outlines`: boxes of four corners are read, as outlines.
     """
 
     ref: tuple[str, str]
@@ -49,6 +51,7 @@ class Tags(NamedTuple):
     brackets: bool = False
     after: str = ""
     bare: bool = False
+    clicks: bool = False
     outlines: bool = False
 
 
@@ -56,7 +59,7 @@ _REF, _BOX, _QUAD = ("<ref>", "</ref>"), ("<box>", "</box>"), ("<quad>", "</quad
 _REF2 = ("<|object_ref_start|>", "<|object_ref_end|>")
 _BOX2, _QUAD2 = ("<|box_start|>", "<|box_end|>"), ("<|quad_start|>", "<|quad_end|>")
 QWEN = Tags(_REF, _BOX, "({},{})", ",", most=999, quad=_QUAD)
-QWEN2 = Tags(_REF2, _BOX2, "({},{})", ",", most=999, quad=_QUAD2)
+QWEN2 = Tags(_REF2, _BOX2, "({},{})", ",", most=999, quad=_QUAD2, clicks=True)
 INTERNVL = Tags(_REF, _BOX, "{}, {}", ", ", brackets=True, bare=True)
 MINICPM = Tags(_REF, _BOX, quad=_QUAD, point=("<point>", "</point>"), outlines=True)
 DEEPSEEK = Tags(
@@ -73,21 +76,28 @@ def _pattern(tags: Tags) -> re.Pattern:
         if pair := getattr(tags, kind):
             start, end = map(re.escape, pair)
             pieces.append(rf"(?P<{kind}>{start}[^<]*)(?P<{kind}_end>{end})?")
+    if tags.clicks:
+        pieces.append(f"(?P<click>{CLICK})")
     return re.compile("|".join([*pieces, _BARE]))
 
 
 def parse(text: str, size: object, tags: Tags) -> Parsed:
+    if tags.bare and tags.box[0] not in text and "{" in text:
+        return _json.parse(text, None, _json.INTERNVL)
     found, label, waiting, end = Parsed(), None, [], 0
     for match in _pattern(tags).finditer(text):
         kind = match.lastgroup.partition("_")[0] if match.lastgroup else None
         if kind == "ref":
             label = name(match["ref"])
         elif kind is None and tags.bare and match.group().startswith("["):
-            words = text[end : match.start()].rstrip("[ ")
-            label = name(_PHRASE.split(words)[-1]) or label
+            # as in dog[[…: a single bracket may stand in any sentence
+            words = text[end : match.start()] if text.endswith("[", 0, match.start()) else ""
+            label = name(_PHRASE.split(words.rstrip("[ "))[-1]) or label
             waiting = [(numbers_in(match.group()), match.group())]
         elif kind is None:
             found.drop(match.group(), _UNTAGGED)
+        elif kind == "click":
+            waiting = [(numbers_in(match.group()), match.group())]
         else:
             waiting += _numbers(found, match, kind, tags)
         if waiting and (kind == "ref" or not tags.after):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vlm_helpers.boxes._parsed import Parsed, by_label, name, number, numbers_in
+from vlm_helpers.boxes._parsed import NUMBER, Parsed, by_label, name, number, numbers_in
 from vlm_helpers.boxes._shapes import Box, Point
 
 _COG = re.compile(
@@ -52,13 +52,13 @@ _FUYU = re.compile(
 )
 _FUYU_PLAIN = re.compile(r"[\d\s,.-]*")
 _FUYU_LIMIT = (1920, 1080)
-_BYTES = {chr(i): f"<0x0{i}>" for i in range(4)}  # decoded, the four tokens are control characters
+_BYTES = {chr(i): f"<0x0{i}>" for i in range(5)}  # decoded, the tokens are control characters
 
 
 def parse_fuyu(text: str, size: tuple[int, int]) -> Parsed:
     """`<box>` is in pixels of the picture, raw tokens `<0x00>…` in half of what the model saw."""
     found, end = Parsed(), 0
-    text = text.translate(str.maketrans(_BYTES))
+    text = text.translate(str.maketrans(_BYTES)).rpartition("<0x04>")[2]  # begins the answer
     for match in _FUYU.finditer(text):
         label = name(text[end : match.start()])
         end = match.end()
@@ -116,6 +116,15 @@ def points_in(text: str, found: Parsed) -> Iterator[tuple[list[float], str | Non
             found.drop(match.group(), "no x and y" if match["open"] else "the tag is not closed")
         for place in places:
             yield [number(value) for value in place], _molmo_label(match), match.group()
+
+
+# A place in an action of UI-TARS, click(start_box='(1,2)') or click(point='<point>1 2</point>'),
+# with its tags or without: two numbers for a point, four for a box.
+CLICK = (
+    r"(?:_box|point)\s*=\s*['\"](?:\s*(?:<\|box_start\|>|<point>))?(?:\s*[(\[])?\s*"
+    + r"[\s,]+".join([NUMBER] * 2)
+    + rf"(?:[\s,]+{NUMBER}[\s,]+{NUMBER})?\s*[)\]<'\"]"
+)
 
 
 def parse_molmo(text: str, size: object) -> Parsed:
