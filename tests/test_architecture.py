@@ -22,9 +22,9 @@ CEILINGS = {
     "loading": 1650,
     "prompts": 350,
     "zoo": 650,
-    "catalog": 450,
-    "boxes": 2150,
-    "scenes": 1050,
+    "catalog": 430,
+    "boxes": 2050,
+    "scenes": 990,
     "pages": 7000,
     "the ground": 1550,
 }

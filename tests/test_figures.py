@@ -382,7 +382,7 @@ def test_what_parse_gave_is_drawn_whole():
     ("images", "shapes", "titles", "says"),
     [
         (PICTURES, [[]], None, "3 pictures came with 1 list"),
-        ([], [], None, "no picture to draw on"),
+        ([], [], None, "no picture to show"),
         (PICTURES[:2], [[], []], ["one"], "2 pictures came with 1 title"),
     ],
 )

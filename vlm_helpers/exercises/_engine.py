@@ -132,21 +132,24 @@ def judge(exercise: Exercise, answer: Any) -> Result:
     try:
         _expect_attempt(exercise, answer)
         materials = exercise.materials()
-    except NotAttempted as reason:
-        return Result(exercise.name, NOT_ATTEMPTED, str(reason))
-    except Wrong as reason:
-        return Result(exercise.name, WRONG, str(reason))
-    try:
-        with _random_state_kept():
+        with _random_state_kept(), _odd_answers_wrong():
             exercise.examine(answer, materials)
     except NotAttempted as reason:
         return Result(exercise.name, NOT_ATTEMPTED, str(reason))
     except Wrong as reason:
         return Result(exercise.name, WRONG, str(reason))
-    except Exception as error:  # an answer so odd that the check itself trips over it
-        message = f"The check could not make sense of this answer: {_in_words(error)}."
-        return Result(exercise.name, WRONG, message)
     return Result(exercise.name, RIGHT, exercise.takeaway)
+
+
+@contextlib.contextmanager
+def _odd_answers_wrong() -> Iterator[None]:
+    """An answer so odd that the check itself trips over it is wrong."""
+    try:
+        yield
+    except (NotAttempted, Wrong):
+        raise
+    except Exception as error:
+        raise Wrong(f"The check could not make sense of this answer: {_in_words(error)}.") from None
 
 
 @cache

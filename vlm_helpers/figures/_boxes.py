@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vlm_helpers._words import count
 from vlm_helpers.boxes import Box, Parsed, Point, Polygon
+from vlm_helpers.figures._pictures import one_each, opened, side_by_side
 from vlm_helpers.figures._style import (
     BLUE,
     DPI,
     GREEN,
-    GREY,
     INK,
     ORANGE,
     PURPLE,
@@ -19,11 +18,8 @@ from vlm_helpers.figures._style import (
     VERMILION,
     WIDTH,
     columns_of,
-    drawing,
     once,
-    wrap,
 )
-from vlm_helpers.pictures import to_rgb
 
 _COLORS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY)
 _LIGHT = (ORANGE, SKY)  # white letters are hard to read on these
@@ -55,39 +51,22 @@ def boxes(
     Returns the figure, which Jupyter shows once. Raises `ValueError` where there is no picture, or
     the numbers of pictures, lists and titles differ.
     """
-    several = isinstance(images, list | tuple)
-    pictures = [to_rgb(image) for image in (images if several else [images])]
-    if not pictures:
-        raise ValueError("There is no picture to draw on: give one, or a list of them.")
-    lists = [_listed(found) for found in shapes] if several else [_listed(shapes)]
-    texts = [titles] if isinstance(titles, str) else list(titles or [])
-    for what, given in (("list", lists), ("title", texts)):
-        if len(given) != len(pictures) and (given or what == "list"):
-            raise ValueError(
-                f"{count(len(pictures), 'picture')} came with {count(len(given), what)}: one each."
-            )
+    pictures = opened(images)
+    lists = [_listed(s) for s in (shapes if isinstance(images, list | tuple) else [shapes])]
+    one_each(pictures, "list", lists)
     columns = columns_of(columns, len(pictures), 3)
     tallest = max(picture.height / picture.width for picture in pictures)
     wanted = max(picture.width for picture in pictures) / DPI
     across = max(_NARROW, min(wanted, WIDTH / max(tallest, 1)))
     across = min(WIDTH, across * columns) / columns
-    rows = -(-len(pictures) // columns)
-    wrapped = [wrap(text, across) for text in texts]
-    below = max((text.count("\n") + 2 for text in wrapped), default=0.4) * 0.18
-    size = (across * columns, rows * (tallest * (across - 0.1) + below))
     by_label: dict[str | None, str] = {}
-    with drawing(rows, columns, size) as (figure, grid):
-        for ax in grid[len(pictures) :]:
-            ax.set_axis_off()
-        for i, (ax, picture) in enumerate(zip(grid, pictures)):
-            ax.imshow(picture, extent=(0, 1, 1, 0), aspect=picture.height / picture.width)
-            ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0))
-            ax.spines[:].set(visible=True, color=GREY)
-            if wrapped:
-                ax.set_xlabel(wrapped[i])
-            chosen = [_color(j, s, colors, by_label) for j, s in enumerate(lists[i])]
-            inches = across - 0.1
-            _draw(ax, lists[i], chosen, inches, inches * picture.height / picture.width)
+    with side_by_side(pictures, titles, columns, across) as (figure, axes):
+        for ax, picture, found in zip(axes, pictures, lists):
+            aspect, inches = picture.height / picture.width, across - 0.1
+            ax.imshow(picture, extent=(0, 1, 1, 0), aspect=aspect)
+            ax.set(xlim=(0, 1), ylim=(1, 0))
+            chosen = [_color(j, s, colors, by_label) for j, s in enumerate(found)]
+            _draw(ax, found, chosen, inches, inches * aspect)
     return once(figure)
 
 

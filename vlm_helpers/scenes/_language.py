@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vlm_helpers import _questions
@@ -28,19 +28,16 @@ def _a(words: str) -> str:
 
 def caption(scene: Scene, style: str) -> str:
     choice("style", style, ("short", "detailed", "grounded"))
-    if style == "short":
-        parts = [f"a {thing.description}" for thing in scene.objects]
-        parts += ["a sign"] if scene.sign else []
-        text = listed(parts)
-        return text[0].upper() + text[1:] + "."
-    if style == "detailed":
-        parts = [f"a {thing.description} {thing.place}" for thing in scene.objects]
-        text = listed(parts)
-        text = text[0].upper() + text[1:] + "."
-        if scene.sign:
-            text += f" A sign {scene.sign.place} says {scene.sign.text}."
-        return text
-    return ", ".join(f"a {thing.description} {box_tokens(thing.box)}" for thing in scene.objects)
+    if style == "grounded":
+        return ", ".join(f"a {o.description} {box_tokens(o.box)}" for o in scene.objects)
+    parts = [f"a {o.description}{f' {o.place}' * (style == 'detailed')}" for o in scene.objects]
+    if style == "short" and scene.sign:
+        parts.append("a sign")
+    text = listed(parts)
+    text = text[0].upper() + text[1:] + "."
+    if style == "detailed" and scene.sign:
+        text += f" A sign {scene.sign.place} says {scene.sign.text}."
+    return text
 
 
 # --- one function a skill: (scene, draws) -> Question, or None where the scene has none ---------
@@ -50,21 +47,13 @@ def _spell(draws: Draws, text: str) -> str:
     return text.replace("color", "colour") if draws.chance(0.5) else text
 
 
-def _caption(scene, draws, style="short"):
+def _caption(style, scene, draws):
     wordings = {
         "short": ("Describe the picture.", "What is in the picture?", "What do you see?"),
         "detailed": ("Describe the picture in detail.", "Give a detailed description."),
         "grounded": ("Describe the picture with boxes.", "Name every object with its box."),
     }
     return draws.pick(wordings[style]), scene.caption(style), scene.objects
-
-
-def _detailed_caption(scene, draws):
-    return _caption(scene, draws, "detailed")
-
-
-def _grounded_caption(scene, draws):
-    return _caption(scene, draws, "grounded")
 
 
 def _absent_name(scene: Scene, draws: Draws) -> str:
@@ -246,22 +235,13 @@ def _compare(scene, draws):
     return f"Which is {word}, the {a.name} or the {b.name}?", f"the {answer.name}", (a, b)
 
 
-def _number(scene, draws):
-    has = scene.sign is not None and scene.sign.kind == "number"
+def _sign(kind, scene, draws):
+    """`kind`: "number" or "word"."""
+    has = scene.sign is not None and scene.sign.kind == kind
     if not has and not draws.chance(0.05):
         return None
-    wordings = (
-        "What number is on the sign?", "Read the number.", "Which number do you see?",
-    )  # fmt: skip
-    return draws.pick(wordings), scene.sign.text if has else NONE
-
-
-def _word(scene, draws):
-    has = scene.sign is not None and scene.sign.kind == "word"
-    if not has and not draws.chance(0.05):
-        return None
-    wordings = ("What word is on the sign?", "Read the word.", "Which word do you see?")
-    return draws.pick(wordings), scene.sign.text if has else NONE
+    wordings = ("What {} is on the sign?", "Read the {}.", "Which {} do you see?")
+    return draws.pick(wordings).format(kind), scene.sign.text if has else NONE
 
 
 def _one_object(scene, draws) -> tuple[str, SceneObject | None]:
@@ -278,13 +258,31 @@ def _one_object(scene, draws) -> tuple[str, SceneObject | None]:
     return thing.name, thing
 
 
-def _locate(scene, draws):
+# Of skills that are about one object, the right answer.
+_ANSWERS = {
+    "color": lambda thing: thing.color,
+    "shape": lambda thing: thing.shape,
+    "size": lambda thing: thing.size,
+    "locate": lambda thing: box_tokens(thing.box),
+    "point": lambda thing: location_tokens([thing.center]),
+    "outline": lambda thing: location_tokens(thing.outline(fine=False)),
+    "region": lambda thing: f"a {thing.description}",
+}
+_PLACES = {
+    "locate": ("Locate the {}.", "Give the box of the {}.", "Find the {}."),
+    "point": ("Point to the {}.", "Point at the {}."),
+    "outline": ("Outline the {}.", "Trace the {}."),
+}
+
+
+def _where(skill, scene, draws):
+    """`skill`: one of `_PLACES`."""
     words, thing = _one_object(scene, draws)
-    if draws.chance(0.08):
+    if skill == "locate" and draws.chance(0.08):
         words, thing = "sign", scene.sign
-    wordings = ("Locate the {}.", "Give the box of the {}.", "Find the {}.")
     about = (thing,) if isinstance(thing, SceneObject) else ()
-    return draws.pick(wordings).format(words), box_tokens(thing.box) if thing else NONE, about
+    question = draws.pick(_PLACES[skill]).format(words)
+    return question, _ANSWERS[skill](thing) if thing else NONE, about
 
 
 def _locate_all(scene, draws):
@@ -294,24 +292,11 @@ def _locate_all(scene, draws):
     return draws.pick(wordings).format(_plural(kind)), boxes or NONE, things
 
 
-def _point(scene, draws):
-    words, thing = _one_object(scene, draws)
-    wordings = ("Point to the {}.", "Point at the {}.")
-    answer = location_tokens([thing.center]) if thing else NONE
-    return draws.pick(wordings).format(words), answer, (thing,) if thing else ()
-
-
-def _outline(scene, draws):
-    words, thing = _one_object(scene, draws)
-    answer = location_tokens(thing.outline(fine=False)) if thing else NONE
-    wordings = ("Outline the {}.", "Trace the {}.")
-    return draws.pick(wordings).format(words), answer, (thing,) if thing else ()
-
-
 def _region(scene, draws):
     thing = draws.pick(scene.objects)
     wordings = ("What is at {}?", "Name the object at {}.")
-    return draws.pick(wordings).format(box_tokens(thing.box)), f"a {thing.description}", (thing,)
+    question = draws.pick(wordings).format(box_tokens(thing.box))
+    return question, _ANSWERS["region"](thing), (thing,)
 
 
 CHOICE_SKILLS = ("color", "shape", "size", "count", "relation", "number", "word")
@@ -350,9 +335,9 @@ def _choice(scene, draws):
 
 
 _MAKERS = {
-    "caption": _caption,
-    "detailed_caption": _detailed_caption,
-    "grounded_caption": _grounded_caption,
+    "caption": partial(_caption, "short"),
+    "detailed_caption": partial(_caption, "detailed"),
+    "grounded_caption": partial(_caption, "grounded"),
     "color": _color,
     "shape": _shape,
     "size": _size,
@@ -361,51 +346,32 @@ _MAKERS = {
     "relation": _relation,
     "relation_yes_no": _relation_yes_no,
     "compare": _compare,
-    "number": _number,
-    "word": _word,
-    "locate": _locate,
+    "number": partial(_sign, "number"),
+    "word": partial(_sign, "word"),
+    "locate": partial(_where, "locate"),
     "locate_all": _locate_all,
-    "point": _point,
-    "outline": _outline,
+    "point": partial(_where, "point"),
+    "outline": partial(_where, "outline"),
     "region": _region,
     "choice": _choice,
 }
 SKILLS = tuple(_MAKERS)
 
-# What an object of the picture would be the answer with, where a question is about one object; of
-# what can only be said yes or no to, both. Naming any of them is a floor.
-_ANSWERS = {
-    "color": lambda thing: thing.color,
-    "shape": lambda thing: thing.shape,
-    "size": lambda thing: thing.size,
-    "locate": lambda thing: box_tokens(thing.box),
-    "point": lambda thing: location_tokens([thing.center]),
-    "outline": lambda thing: location_tokens(thing.outline(fine=False)),
-    "region": lambda thing: f"a {thing.description}",
-}
-_YES_NO = ("exists", "relation_yes_no")
+# Naming any of these is a floor: the answers that each object of the picture would give, and the
+# only ones that a skill has.
+_ONLY = {"exists": ("yes", "no"), "relation_yes_no": ("yes", "no"), "relation": tuple(SIDE_PHRASES)}
 
 
-def _with_candidates(skill: str) -> Callable:
-    maker = _MAKERS[skill]
-
-    def make(scene, draws):
-        made = maker(scene, draws)
-        if made is None or isinstance(made, Question):
-            return made
-        if skill in _YES_NO:
-            candidates = ("yes", "no")
-        elif skill == "relation":
-            candidates = tuple(SIDE_PHRASES)
-        else:
-            candidates = [_ANSWERS[skill](thing) for thing in scene.objects]
-        text, answer, *about = made
-        return text, answer, about[0] if about else (), candidates
-
-    return make
+def _with_candidates(maker, skill, scene, draws):
+    made = maker(scene, draws)
+    if made is None:
+        return None
+    candidates = _ONLY.get(skill) or [_ANSWERS[skill](thing) for thing in scene.objects]
+    text, answer, *about = made
+    return text, answer, about[0] if about else (), candidates
 
 
-_MAKERS |= {skill: _with_candidates(skill) for skill in (*_ANSWERS, *_YES_NO, "relation")}
+_MAKERS |= {s: partial(_with_candidates, _MAKERS[s], s) for s in (*_ANSWERS, *_ONLY)}
 
 
 def ask(scene: Scene, draws: Draws, skill: str) -> Question | None:

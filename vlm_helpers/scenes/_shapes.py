@@ -35,30 +35,27 @@ def _moon(n: int) -> Points:
     return tuple((x + 0.15, y) for x, y in outer + inner)
 
 
+_ARM = 0.36
+_CORNERS = {
+    "square": ((-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)),
+    "triangle": ((0.0, -0.95), (0.98, 0.8), (-0.98, 0.8)),
+    "star": _around(10, radius=lambda i: 1.05 if i % 2 == 0 else 0.45),
+    "diamond": ((0.0, -1.05), (0.72, 0.0), (0.0, 1.05), (-0.72, 0.0)),
+    "cross": (
+        (-_ARM, -1), (_ARM, -1), (_ARM, -_ARM), (1, -_ARM), (1, _ARM), (_ARM, _ARM),
+        (_ARM, 1), (-_ARM, 1), (-_ARM, _ARM), (-1, _ARM), (-1, -_ARM), (-_ARM, -_ARM),
+    ),
+}  # fmt: skip
+_CURVES = {"circle": (_around, 48), "heart": (_heart, 48), "moon": (_moon, 40)}
+
+
 @cache
 def outline(shape: str, fine: bool = True) -> Points:
     """The polygon of `shape`: the one that is drawn, or (not fine) one of at most 12 points.
 
     The short one is what a model is asked to write as an outline.
     """
-    arm = 0.36
-    if shape == "circle":
-        return _around(48 if fine else 12)
-    if shape == "square":
-        return ((-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85))
-    if shape == "triangle":
-        return ((0.0, -0.95), (0.98, 0.8), (-0.98, 0.8))
-    if shape == "star":
-        return _around(10, radius=lambda i: 1.05 if i % 2 == 0 else 0.45)
-    if shape == "diamond":
-        return ((0.0, -1.05), (0.72, 0.0), (0.0, 1.05), (-0.72, 0.0))
-    if shape == "cross":
-        return (
-            (-arm, -1), (arm, -1), (arm, -arm), (1, -arm), (1, arm), (arm, arm),
-            (arm, 1), (-arm, 1), (-arm, arm), (-1, arm), (-1, -arm), (-arm, -arm),
-        )  # fmt: skip
-    if shape == "heart":
-        return _heart(48 if fine else 12)
-    if shape == "moon":
-        return _moon(40 if fine else 12)
-    raise ValueError(f"there is no shape {shape!r}")
+    if shape in _CORNERS:
+        return _CORNERS[shape]
+    curve, points = _CURVES[shape]
+    return curve(points if fine else 12)

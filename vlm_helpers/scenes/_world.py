@@ -32,33 +32,9 @@ MAX_OBJECTS = 6
 # How wide the letters A to Z and the digits are in thousandths of the font's size. They stand here
 # because a layout must not depend on the font renderer of the machine.
 LETTER_WIDTHS = (
-    639,
-    627,
-    699,
-    709,
-    587,
-    567,
-    710,
-    730,
-    264,
-    544,
-    609,
-    575,
-    866,
-    718,
-    737,
-    598,
-    733,
-    619,
-    585,
-    612,
-    682,
-    622,
-    952,
-    625,
-    581,
-    591,
-)
+    639, 627, 699, 709, 587, 567, 710, 730, 264, 544, 609, 575, 866,
+    718, 737, 598, 733, 619, 585, 612, 682, 622, 952, 625, 581, 591,
+)  # fmt: skip
 DIGIT_WIDTH = 580
 PICTURE_SIZE = 384  # side of a picture, in pixels
 MIN_SIZE = 16  # below this nothing can be told apart, and a sign has no room for its border

@@ -65,23 +65,31 @@ def square(side: int) -> dict[str, Any]:
     return {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
 
 
-def llava() -> tuple[Any, Any]:
+def _llava(
+    images: Any, processor: type, config: type, model: type, text: dict[str, Any], **more: Any
+) -> tuple[Any, Any]:
+    """`text`: the decoder's configuration, but for the size of its vocabulary."""
     tokenizer = byte_tokenizer()
-    processor = LlavaProcessor(
-        CLIPImageProcessorPil(**square(336)),
+    config = config(
+        vision_config=vision_config("clip_vision_model", 336),
+        text_config=text_config(vocabulary=len(tokenizer), **text),
+        image_token_index=tokenizer.image_token_id,
+        vision_feature_layer=-2,
+        vision_feature_select_strategy="default",
+        **more,
+    )
+    return model(config), processor(
+        images,
         tokenizer,
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
     )
-    config = LlavaConfig(
-        vision_config=vision_config("clip_vision_model", 336),
-        text_config=text_config("llama", len(tokenizer)),
-        image_token_index=tokenizer.image_token_id,
-        vision_feature_layer=-2,
-        vision_feature_select_strategy="default",
-    )
-    return LlavaForConditionalGeneration(config), processor
+
+
+def llava() -> tuple[Any, Any]:
+    images, text = CLIPImageProcessorPil(**square(336)), {"model_type": "llama"}
+    return _llava(images, LlavaProcessor, LlavaConfig, LlavaForConditionalGeneration, text)
 
 
 # As published: liuhaotian/llava-v1.6-mistral-7b, config.json
@@ -89,23 +97,14 @@ GRID = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 
 
 def llava_next() -> tuple[Any, Any]:
-    tokenizer = byte_tokenizer()
-    processor = LlavaNextProcessor(
+    return _llava(
         LlavaNextImageProcessorPil(**square(336), image_grid_pinpoints=GRID),
-        tokenizer,
-        patch_size=14,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-    )
-    config = LlavaNextConfig(
-        vision_config=vision_config("clip_vision_model", 336),
-        text_config=text_config("mistral", len(tokenizer), sliding_window=None),
-        image_token_index=tokenizer.image_token_id,
+        LlavaNextProcessor,
+        LlavaNextConfig,
+        LlavaNextForConditionalGeneration,
+        {"model_type": "mistral", "sliding_window": None},
         image_grid_pinpoints=GRID,
-        vision_feature_layer=-2,
-        vision_feature_select_strategy="default",
     )
-    return LlavaNextForConditionalGeneration(config), processor
 
 
 def kosmos_2() -> tuple[Any, Any]:
