@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -288,13 +289,21 @@ def test_command_line_lints(tmp_path, capsys):
 # --- running --------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def no_process_is_left():
+    """A kernel that lives on holds the memory of all that its notebook loaded."""
+    before = psutil.Process().children()
+    yield
+    assert psutil.Process().children() == before
+
+
 def small_notebook(*sources):
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     notebook.metadata.widgets = {"state": {}}
     return notebook
 
 
-def test_execute_stores_outputs_and_nothing_that_varies(tmp_path):
+def test_execute_stores_outputs_and_nothing_that_varies(tmp_path, no_process_is_left):
     path = tmp_path / "00_x.ipynb"
     (tmp_path / "beside.txt").write_text("read in the notebook's folder")
     notebook = small_notebook("print(open('beside.txt').read())", "print(1); print(2)\n6 * 7")
@@ -359,7 +368,7 @@ def test_stored_flat_figures_have_a_palette():
     assert np.array_equal(pixels_of(after), flat)
 
 
-def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, capsys):
+def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, no_process_is_left):
     path = tmp_path / "00_x.ipynb"
     nbformat.write(small_notebook("x = 1", "1 / 0"), path)
     before = path.read_bytes()

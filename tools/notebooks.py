@@ -97,8 +97,9 @@ def run(
     if started:
         client.on_notebook_start = lambda **_: started(manager)
     offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    # The kernel's own log, not what cells print: nbval leaves it out, too.
-    client.execute(stderr=subprocess.DEVNULL, env={**offline, **os.environ})
+    # The kernel's own log, not what cells print: nbval leaves it out, too. A client that is given
+    # its manager lets the kernel live on, unless it is told not to.
+    client.execute(stderr=subprocess.DEVNULL, env={**offline, **os.environ}, cleanup_kc=True)
 
 
 def tidy(notebook: NotebookNode) -> None:
