@@ -38,6 +38,7 @@ _NOTHING = object()  # no key, no value
 
 
 def is_number(value: Any) -> bool:
+    """Whether it is an int or a float, and not True or False."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -227,7 +228,7 @@ _ESCAPE = re.compile(
 
 
 def _unquoted(literal: str) -> str:
-    """The text of a string literal; where its escapes are wrong, as it stands."""
+    """The text of a string literal; where its escapes are wrong, they stay in it."""
     inside = literal[1:-1]
     try:
         return json.loads(f'"{_ESCAPE.sub(_as_json, inside)}"', strict=False)

@@ -46,6 +46,7 @@ class Parsed:
         return [*self.boxes, *self.points, *self.polygons]
 
     def drop(self, text: str, why: str) -> None:
+        """Note that a piece of the output was not read, cut to its first 60 characters, and why."""
         self.dropped.append(Dropped(text[:_SHOWN] + "…" * (len(text) > _SHOWN), why))
 
     def add(
@@ -58,7 +59,7 @@ class Parsed:
         score: float | None = None,
         out: float = _OUT,
     ) -> None:
-        """A point of two numbers, a box of four, an outline of more, x first; or why it is none.
+        """Add a point of two numbers, a box of four or an outline of more, x first; or drop them.
 
         `scale`: the numbers of the lower right corner of the picture. `out`: how far beyond the
         picture, in fractions of it, a side may lie to be moved to the edge.
@@ -77,7 +78,7 @@ class Parsed:
 
 
 def _no_place(places: Sequence[float], out: float) -> str | None:
-    """Why fractions are no place in the picture."""
+    """Why fractions are not a place in the picture; None where they are."""
     if any(map(math.isnan, places)):
         return "NaN is no place"
     if min(places) < -out or max(places) > 1 + out:

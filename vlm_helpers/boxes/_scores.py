@@ -52,13 +52,9 @@ def accuracy(
 ) -> float:
     """The share of boxes whose IoU with their truth is `threshold` or more; None is a miss.
 
-    Raises `ValueError` where the two are not as many, or there are none.
+    Raises `ValueError` for lists of different lengths, or empty ones.
     """
-    if len(predicted) != len(truth) or not truth:
-        raise ValueError(
-            f"{len(predicted)} predictions came with {len(truth)} truths: one each, and at least "
-            "one."
-        )
+    _one_each("predictions", predicted, truth)
     hits = [p is not None and _reaches(iou(p, t), threshold) for p, t in zip(predicted, truth)]
     return sum(hits) / len(hits)
 
@@ -168,12 +164,9 @@ def average_precision(
 def pointing_accuracy(points: Sequence[Point | None], truth: Sequence[Box | Polygon]) -> float:
     """The share of points that lie in their box or outline; None is a miss.
 
-    Raises `ValueError` where the two are not as many, or there are none.
+    Raises `ValueError` for lists of different lengths, or empty ones.
     """
-    if len(points) != len(truth) or not truth:
-        raise ValueError(
-            f"{len(points)} points came with {len(truth)} truths: one each, and at least one."
-        )
+    _one_each("points", points, truth)
     return sum(p is not None and _inside(p, t) for p, t in zip(points, truth)) / len(truth)
 
 
@@ -218,6 +211,13 @@ def _mask(polygon: Polygon, around: Box, side: int) -> Any:
         column = np.ceil(share * side - 0.5).clip(0, side).astype(int)
         np.add.at(crossings, (row, column), 1)
     return np.cumsum(crossings, axis=1)[:, :side] % 2 == 1
+
+
+def _one_each(what: str, found: Sequence, truth: Sequence) -> None:
+    if len(found) != len(truth) or not truth:
+        raise ValueError(
+            f"{len(found)} {what} came with {len(truth)} truths: one each, and at least one."
+        )
 
 
 def _same_pictures(predicted: Sequence, truth: Sequence) -> None:

@@ -19,7 +19,7 @@ def _number(what: str, value: Any) -> float:
 
 
 def size_of(image_size: Any, what: str = "image_size") -> tuple[int, int]:
-    """(width, height), or one sentence about what is none."""
+    """(width, height) in pixels; raises `ValueError` for anything else."""
     try:
         width, height = image_size
         if width >= 1 and height >= 1:
@@ -66,6 +66,7 @@ class Box:
 
     @property
     def corners(self) -> tuple[float, float, float, float]:
+        """(x0, y0, x1, y1) in fractions of the picture."""
         return self.x0, self.y0, self.x1, self.y1
 
     @property
@@ -75,6 +76,7 @@ class Box:
 
     @property
     def center(self) -> Point:
+        """The point in its middle, with its label."""
         return Point((self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2, self.label)
 
     def clipped(self) -> Box:
@@ -98,7 +100,10 @@ class Box:
 
 @dataclass(frozen=True)
 class Point:
-    """A place in fractions of the picture, x to the right and y down."""
+    """A place in fractions of the picture, x to the right and y down.
+
+    Numbers may be of any kind, and outside of 0 to 1. Raises `ValueError` where one is not finite.
+    """
 
     x: float
     y: float
@@ -122,7 +127,7 @@ class Point:
 class Polygon:
     """An outline: its corners in order, (x, y) in fractions of the picture; it closes itself.
 
-    Raises `ValueError` where there are fewer than three corners.
+    Raises `ValueError` where there are fewer than three corners, or a number is not finite.
     """
 
     points: tuple[tuple[float, float], ...]

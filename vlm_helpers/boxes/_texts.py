@@ -15,6 +15,7 @@ _COG_NEXT = re.compile(r";|\](?:\s*[,;])?\s*\[")  # some write ],[ between two b
 
 
 def parse_cogvlm(text: str, size: object) -> Parsed:
+    """`dog [[x0,y0,x1,y1;x0,y0,x1,y1]]`, in thousandths: the boxes of a label share brackets."""
     found, end = Parsed(), 0
     for match in _COG.finditer(text):
         # the noun phrase stands right before, after the last comma or full stop; an action of

@@ -16,6 +16,7 @@ _KOSMOS_TAG = re.compile(
 
 
 def parse_kosmos(text: str, size: object) -> Parsed:
+    """`<phrase>dog</phrase><object>…</object>` with two cells of the grid for each box."""
     found, phrase, indices, inside = Parsed(), None, [], False
     end = 0
 

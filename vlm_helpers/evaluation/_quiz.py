@@ -113,7 +113,7 @@ def quiz(
         The `Run`, its rows in the order of the items.
     Raises:
         TypeError, ValueError: for an item that cannot be asked (its number is named), an answer
-            that is no text, or a file that holds another run.
+            that is not text, or a file that holds another run.
     """
     from tqdm.auto import tqdm
 
@@ -177,7 +177,7 @@ def _grey(picture: Any) -> Image.Image:
 
 
 def checked(number: int, item: Mapping[str, Any]) -> dict[str, Any]:
-    """The item as a dict, once it is known to have a question and an answer."""
+    """The item as a dict. Raises unless it is one, with a question and an answer that are text."""
     if not isinstance(item, Mapping):
         raise TypeError(
             f"Item {number} is of type {type(item).__name__}: an item is a dict with 'question', "

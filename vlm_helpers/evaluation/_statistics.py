@@ -24,11 +24,11 @@ def interval(
     Args:
         right: how many of `n` are right; or, without `n`, the score of each item. If these are all
             0 or 1, the interval is Wilson's (1927), which holds for small `n` and near 0 and 1;
-            else it is the mean, give or take so many standard errors.
+            else it is the mean, plus and minus its standard error times the normal quantile.
         n: how many were asked.
         level: between 0 and 1.
     Raises:
-        ValueError: for no item, more right than asked, or a level that is none.
+        ValueError: for no items, for more right than asked, or a level outside of 0 to 1.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, as 0.95 does, not {level!r}.")

@@ -127,7 +127,7 @@ class Prose(Text):
 def judge(exercise: Exercise, answer: Any) -> Result:
     """Check an answer; whatever the answer does, this returns a `Result`.
 
-    Only what `exercise.materials` raises comes through: that is no fault of the answer.
+    Only what `exercise.materials` raises comes through: that is not the answer's fault.
     """
     try:
         _expect_attempt(exercise, answer)
@@ -224,7 +224,7 @@ def call(function: Callable, *args: Any, because: dict[str, str] | None = None) 
 def call_each(function: Callable, cases: Iterable[tuple], what: str) -> list:
     """The answers to all cases. One that is missing is wrong, and not a sign of no attempt yet.
 
-    `what`: what to do about it.
+    `what`: what to do about it. Raises as `call`, and `Wrong` where some answers are missing.
     """
     answers, missing = [], []
     for case in cases:
@@ -242,7 +242,7 @@ def call_each(function: Callable, cases: Iterable[tuple], what: str) -> list:
 
 
 def one_number(value: Any) -> float:
-    """A number of any library: Python's, numpy's, a torch scalar."""
+    """A number of any library: Python's, numpy's, a torch scalar. Raises `Wrong` for others."""
     number = as_number(value)
     if number is None:
         raise Wrong(f"Return one number; this is of type {type(value).__name__}.")

@@ -45,7 +45,7 @@ def boxes(
     beside them, inside the picture and off other chips and objects where there is room; one that is
     longer than the picture is wide is cut short. `titles`: a text under each picture. `columns`:
     pictures in a row, by default up to 3. `colors`: of the first shape of each picture, the second,
-    …; by default one for each label, or where there is none for each shape, from a palette that
+    …; by default one for each label, and one for each shape without a label, from a palette that
     every common colour vision tells apart.
 
     Returns the figure, which Jupyter shows once. Raises `ValueError` where there is no picture, or

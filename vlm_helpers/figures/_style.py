@@ -79,6 +79,7 @@ def once(figure: Any) -> Any:
 
 
 def columns_of(wanted: int | None, number: int, most: int) -> int:
+    """How many of `number` panels stand in a row: `wanted`, by default up to `most`."""
     return min(most if wanted is None else whole_number("columns", wanted, 1), number)
 
 
@@ -89,6 +90,7 @@ def token_name(tokenizer: Any, token_id: int) -> str:
 
 
 def wrap(text: str, inches: float) -> str:
+    """The text in lines of so many inches, at the size of the figures' texts."""
     across = max(8, int(inches * _CHARACTERS))
     lines = [textwrap.wrap(line, across) or [""] for line in str(text).split("\n")]
     return "\n".join(line for wrapped in lines for line in wrapped)

@@ -11,7 +11,7 @@ from vlm_helpers.prompts._families import Family
 
 
 def checked(messages: Any, family: Family, images: Any = None) -> list[dict[str, Any]]:
-    """`messages` as new messages with lists of parts, after every check that `render` promises."""
+    """`messages` as new messages with lists of parts; raises what `render` says it raises."""
     talk = read(messages, images, empty_places=True)
     _check_turns(talk, family)
     # Some templates write the address of a picture.
@@ -52,7 +52,7 @@ def _check_turns(talk: Conversation, family: Family) -> None:
 
 
 def check_marks(messages: list[dict[str, Any]], family: Family, whole: str, render: Any) -> None:
-    """No special string that the template did not write, not even one put together by it.
+    """Raises `ValueError` for a special string that the template did not write.
 
     A template strips texts and joins them, and so can make one of two harmless halves. `whole` is
     the prompt of `messages`, and `render` gives that of others: of the same with neutral texts, for

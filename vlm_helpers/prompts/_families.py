@@ -23,7 +23,7 @@ class Family:
             family has none. Only the templates of Gemma 3, SmolVLM and Idefics3 write `bos`; else
             the tokenizer adds it, if the checkpoint has one.
         image: what stands for a picture in the prompt; "" where the processor places it.
-        system: the system text where a conversation brings none; None where there is none.
+        system: the system text that a conversation gets which brings none of its own, or None.
         takes_system: whether a conversation may bring a system text.
         conversation: "turns" (any number), "last" (only the last question goes into the prompt),
             "one" (a question and its answer) or "prompt" (a question only).
@@ -98,7 +98,7 @@ def find(name: str) -> Family:
     """The family of that name.
 
     Raises:
-        ValueError: there is none; the message names the nearest.
+        ValueError: no family has that name; the message names the nearest.
     """
     families = all_families()
     if isinstance(name, str) and name in families:

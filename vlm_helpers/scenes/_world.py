@@ -110,6 +110,7 @@ class Sign:
 
     @property
     def kind(self) -> str:
+        """ "number" or "word"."""
         return "number" if self.text.isdigit() else "word"
 
     @property
@@ -127,6 +128,7 @@ def font_size(text: str) -> int:
 
 
 def sign_size(text: str) -> tuple[float, float]:
+    """(width, height) of a sign, in pixels of a picture 384 wide."""
     widths = [
         DIGIT_WIDTH if c.isdigit() else LETTER_WIDTHS[ord(c.upper()) - ord("A")] for c in text
     ]

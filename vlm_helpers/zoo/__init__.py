@@ -73,7 +73,7 @@ def family(name: str) -> Family:
 
 
 def build(name: str, seed: int = 0) -> Tiny:
-    """A tiny model of the family called `name`, with random weights that hang on `seed` alone.
+    """A tiny model of the family called `name`, with random weights that depend on `seed` alone.
 
     Raises:
         ValueError: no family has that name; the message names the nearest.

@@ -40,6 +40,7 @@ class Family:
     parts: tuple[tuple[str, tuple[str, ...]], ...]
 
     def make(self) -> tuple[Any, Any]:
+        """A tiny model of the family with random weights, and its processor."""
         module, function = self.maker.split(":")
         return getattr(importlib.import_module(f"vlm_helpers.zoo.{module}"), function)()
 
