@@ -50,10 +50,8 @@ class Tiny:
         if "image_embeds_position_mask" in inputs:
             return inputs["image_embeds_position_mask"][0].bool()
         ids, tokenizer = inputs["input_ids"][0], self.processor.tokenizer
-        places = ids == tokenizer.convert_tokens_to_ids(self.family.image_tokens[0])
-        for token in self.family.image_tokens[1:]:
-            places = places | (ids == tokenizer.convert_tokens_to_ids(token))
-        return places
+        tokens = tokenizer.convert_tokens_to_ids(self.family.image_tokens)
+        return sum(ids == token for token in tokens).bool()
 
 
 def names() -> list[str]:
@@ -86,7 +84,8 @@ def build(name: str, seed: int = 0) -> Tiny:
         model, processor = found.make()
     parts = {}
     for parameter_name, parameter in model.named_parameters():
-        part = next(p for p, marks in found.parts if any(m in parameter_name for m in marks))
+        marked = found.parts.items()
+        part = next(p for p, marks in marked if any(m in parameter_name for m in marks))
         parts[part] = parts.get(part, 0) + parameter.numel()
     order = ("vision", "connector", "decoder", "expert")
     return Tiny(found, model.eval(), processor, {p: parts.get(p, 0) for p in order if p in parts})

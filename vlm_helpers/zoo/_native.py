@@ -87,7 +87,7 @@ def _llava(
     )
 
 
-def llava() -> tuple[Any, Any]:
+def llava_1_5() -> tuple[Any, Any]:
     images, text = CLIPImageProcessorPil(**square(336)), {"model_type": "llama"}
     return _llava(images, LlavaProcessor, LlavaConfig, LlavaForConditionalGeneration, text)
 

@@ -185,7 +185,7 @@ def cogvlm() -> tuple[Any, Any]:
     return model, FixedProcessor(CLIPImageProcessorPil(**square(490)), tokenizer, tokens)
 
 
-def moondream() -> tuple[Any, Any]:
+def moondream2() -> tuple[Any, Any]:
     tokenizer = byte_tokenizer()
     vision = SiglipVisionModel(SiglipVisionConfig(**vision_config("siglip_vision_model", 378)))
     decoder = PhiForCausalLM(PhiConfig(**text_config("phi", len(tokenizer))))
