@@ -21,7 +21,7 @@ CEILINGS = {
     "collators": 650,
     "loading": 1650,
     "prompts": 350,
-    "zoo": 650,
+    "zoo": 630,
     "catalog": 430,
     "boxes": 2050,
     "scenes": 990,
