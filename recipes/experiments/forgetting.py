@@ -1,0 +1,208 @@
+"""What does a new skill cost the old ones, by what is trained, at what rate, and with replay?
+
+pocket-llava learns to name the outermost object ("Which object is the leftmost?") as notebook 08
+teaches it: TRL's SFTTrainer, batches of 8, AdamW without decay, 5 steps of warm-up, then a cosine
+to zero. LoRA (rank 16, on the decoder), all weights and the projector alone take the same 48 steps
+over the same rows, each at two rates of its own, as no one rate is fair to all: one from its good
+range, with three seeds, and one that is too high for it, with one. A seed draws other training
+rows, another order and another LoRA.
+
+Two more things are varied, with one seed. The labels: answers only, or every token, TRL's default.
+And replay, of rows with all the old skills, one for three new ones, so 16 steps more: "mixed" takes
+the rows of both from the start, "after" the same new rows first and the same old ones then.
+
+Each line is a point along a training. `new` counts right answers to `n_new` questions of the new
+skill, and `blind` those with grey pictures; `old` counts those to `n_old` questions of eight old
+skills, `lost` what the untouched model had right and this one has wrong, and `won` the reverse. The
+last point of a training asks twice as many questions as the others, and tells the skills apart.
+Step 0 is the untouched model.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import tempfile
+from contextlib import redirect_stdout
+from io import StringIO
+
+BATCH, STEPS, REPLAY_STEPS, POINTS = 8, 48, 16, (16, 48, 64)
+RATES = {
+    "LoRA": (1e-3, 3e-3),
+    "everything": (1e-4, 5e-4),
+    "projector": (2e-3, 6e-3),
+}
+SKILLS = ("color", "shape", "size", "count", "exists", "relation", "number", "word")
+EACH, N_NEW = 12, 80
+SIDES = {"leftmost": (0, min), "rightmost": (0, max), "highest": (1, min), "lowest": (1, max)}
+
+
+def settings() -> list[dict]:
+    good, high = (
+        [
+            {"trained": name, "rate": RATES[name][number], "labels": "answers", "replay": "none"}
+            for name in RATES
+        ]
+        for number in range(2)
+    )
+    replay = [high[1] | {"replay": way} for way in ("mixed", "after")]
+    first = [*good, *high, *replay, good[0] | {"labels": "all"}]
+    parts = [((0,), first), ((1, 2), good)]
+    return [{"seed": seed, **one} for seeds, part in parts for seed in seeds for one in part]
+
+
+def row(seed: int, split: str) -> dict | None:
+    """A training row of the new skill; None where two objects lie nearly equally far out."""
+    import vlm_helpers as vh
+
+    scene = vh.scenes.sample(seed, split, n_objects=2 + seed % 3, sign=False)
+    word = list(SIDES)[seed // 3 % 4]
+    axis, first = SIDES[word]
+    places = sorted(thing.center[axis] for thing in scene.objects)
+    if min(places[1] - places[0], places[-1] - places[-2]) < 0.1:
+        return None
+    thing = first(scene.objects, key=lambda thing: thing.center[axis])
+    question = [{"type": "image"}, {"type": "text", "text": f"Which object is the {word}?"}]
+    answer = [{"type": "text", "text": f"{thing.color} {thing.shape}"}]
+    return {
+        "messages": [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ],
+        "images": [scene.render(192)],
+    }
+
+
+@functools.cache
+def new_rows(first: int, number: int, split: str = "train") -> list[dict]:
+    found = (row(seed, split) for seed in range(first, first + 4 * number))
+    return [one for one in found if one][:number]
+
+
+@functools.cache
+def old_rows():
+    import datasets
+
+    import vlm_helpers as vh
+
+    path = vh.loading.pocket_folder().parent / "pocket-instruct" / "train.parquet"
+    return datasets.load_dataset("parquet", data_files=str(path), split="train")
+
+
+@functools.cache
+def questions():
+    """The new skill's questions, and the old ones'."""
+    import vlm_helpers as vh
+
+    new = [
+        {
+            "images": one["images"],
+            "question": one["messages"][0]["content"][1]["text"],
+            "answer": one["messages"][1]["content"][0]["text"],
+        }
+        for one in new_rows(0, N_NEW, "test")
+    ]
+    return new, list(vh.evaluation.exam(vh.scenes, SKILLS, EACH, first_seed=5_000))
+
+
+def asked(model, processor, last: bool) -> dict:
+    """Right answers of a model, and the scores of the old questions by their ids."""
+    import vlm_helpers as vh
+
+    vlm, (new, old) = vh.VLM(model, processor), questions()
+    options = {"batch_size": 60, "max_new_tokens": 8}
+    learnt = vh.evaluation.quiz(vlm, new if last else new[::2], **options)
+    kept = vh.evaluation.quiz(vlm, old if last else old[::2], **options)
+    return {
+        "new": int(learnt.scores.sum()),
+        "n_new": len(learnt),
+        "blind": int(vh.evaluation.blind(vlm, new, **options).scores.sum()) if last else None,
+        "scores": {one["id"]: one["score"] for one in kept.rows},
+        **({s: int(v * EACH + 0.5) for s, v in kept.by()["score"].items()} if last else {}),
+    }
+
+
+@functools.cache
+def before() -> dict:
+    import vlm_helpers as vh
+
+    vlm = vh.load("pocket-llava", dtype="float32")
+    return asked(vlm.model, vlm.processor, True)
+
+
+def point(step: int, now: dict) -> dict:
+    """A line of the table: what `asked` gave, compared with the untouched model."""
+    scores, was = now["scores"], before()["scores"]
+    return {
+        "step": step,
+        **{name: value for name, value in now.items() if name != "scores"},
+        "old": int(sum(scores.values())),
+        "n_old": len(scores),
+        "lost": sum(was[name] > scores[name] for name in scores),
+        "won": sum(was[name] < scores[name] for name in scores),
+    }
+
+
+def phases(seed: int, replay: str) -> list[tuple]:
+    """The rows to train on, one list a phase, in the order in which they are taken."""
+    import datasets
+
+    old = old_rows()
+    new = datasets.Dataset.from_list(
+        new_rows(10_000 * (seed + 1), BATCH * STEPS), features=old.features
+    )
+    if replay == "none":
+        return [new]
+    again = random.Random(seed).sample(range(len(old)), BATCH * REPLAY_STEPS)
+    if replay == "after":
+        return [new, old.select(again)]
+    return [datasets.concatenate_datasets([new, old.select(again)])]
+
+
+def run(seed: int, trained: str, rate: float, labels: str, replay: str) -> list[dict]:
+    import datasets
+    import torch
+    import transformers
+    from peft import LoraConfig
+    from trl import SFTConfig, SFTTrainer
+
+    import vlm_helpers as vh
+
+    datasets.disable_progress_bars()
+    torch.manual_seed(seed)
+    vlm = vh.load("pocket-llava", dtype="float32")
+    model, processor = vlm.model, vlm.processor
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(trained != "projector" or "multi_modal_projector" in name)
+    config = None
+    if trained == "LoRA":
+        config = LoraConfig(r=16, lora_alpha=32, target_modules=r".*language_model.*_proj")
+    answers_only = vh.collators.AnswerCollator(processor) if labels == "answers" else None
+    rows = phases(seed, replay)
+    total = sum(map(len, rows)) // BATCH
+    points, done = [point(0, before())], 0
+
+    class Points(transformers.TrainerCallback):
+        def on_step_end(self, args, state, control, model, **_):
+            step = done + state.global_step
+            if step in POINTS or step == total:
+                now = asked(model.eval(), processor, step == total)
+                points.append(point(step, now))
+                model.train()
+
+    for phase in rows:
+        steps = len(phase) // BATCH
+        with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+            options = SFTConfig(
+                output_dir=folder, max_steps=steps, per_device_train_batch_size=BATCH, seed=seed,
+                learning_rate=rate, warmup_steps=5, lr_scheduler_type="cosine", max_length=None,
+                gradient_checkpointing=False, use_cpu=not torch.cuda.is_available(), bf16=False,
+                logging_steps=steps, save_strategy="no", report_to="none", disable_tqdm=True,
+            )  # fmt: skip
+            trainer = SFTTrainer(
+                model, options, train_dataset=phase, data_collator=answers_only,
+                processing_class=processor, peft_config=config, callbacks=[Points()],
+            )  # fmt: skip
+            trainer.train()
+        model, config, done = trainer.model, None, done + steps
+    return points
