@@ -181,6 +181,10 @@ def main(arguments: list[str] | None = None) -> None:
         processing_class=processor,
         peft_config=trl.get_peft_config(chosen),
     )
+    if training.fp16:  # its scaler works on float32 alone, and TRL casts some adapters to bf16
+        for parameter in trainer.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
     trainer.card = card(base, data, training, chosen.use_peft)
     if speaks:
         print(f"Going on from {last}." if last else "Beginning at step 0.")
