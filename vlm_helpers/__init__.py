@@ -31,6 +31,7 @@ _SUBMODULES = (
     "exercises",
     "figures",
     "loading",
+    "pages",
     "pictures",
     "prompts",
     "scenes",
