@@ -3,8 +3,7 @@
 POPE's question, "Is there a red star in the picture?", about two things of each picture: one that
 is there, and one that is not, though its colour and its shape are, on two other objects. In this
 world things that share a colour or a shape stand together most often, so this is what POPE calls
-the adversarial choice. (Of things drawn at random from all that are absent the model claims next
-to none, and POPE's popular ones do not exist where all things are equally common.)
+the adversarial choice. (Its popular things do not exist where all things are equally common.)
 
 Whatever the answer, the model is then asked to locate the thing (`boxed`: it gives a box); where it
 gives a box, it is asked what is in that box (`named`: the answer names the thing). Two other ways
