@@ -67,3 +67,16 @@ def test_a_stopped_experiment_goes_on(tmp_path):
     assert table["score"].tolist() == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.4, 0.4])
     card = (tmp_path / "data" / "experiments" / "toy.md").read_text()
     assert "Is a toy fair?" in card and "Settings: 4; rows: 8" in card
+
+
+def test_pictures_that_are_read_once_get_the_usual_answers():
+    from recipes.experiments._grounding import Shown, model
+
+    scenes = [vh.scenes.sample(seed, "test") for seed in (500, 501, 502)]
+    skills = ["exists", "locate", "region"]
+    asked = [(i, q.text) for i, scene in enumerate(scenes) for q in scene.questions(skills)][::-1]
+    usual = model().ask([scenes[i].image for i, _ in asked], [text for _, text in asked])
+    shown = Shown([scene.image for scene in scenes])
+    for _ in range(2):  # what is kept of a picture is as it was after it was asked
+        answers, confidence = zip(*shown.ask(asked))
+        assert list(answers) == usual and all(0 < one <= 1 for one in confidence)
