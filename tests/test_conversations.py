@@ -205,6 +205,11 @@ def test_the_sentence_begins_as_it_should(doors):
         doors["collator"]([user(" ")], None)
 
 
+def test_an_address_that_is_empty_is_none(vlm):
+    with pytest.raises(ValueError, match="place for a picture in message 1 .*no picture left"):
+        vlm.chat([user(image(image_url={"url": ""}), "a")])
+
+
 def test_a_conversation_ends_where_the_door_wants_it(vlm, collator):
     with pytest.raises(ValueError, match="last message is the assistant's already"):
         vlm.chat([user("a"), ANSWER])
@@ -283,7 +288,7 @@ def test_threads_may_ask_about_one_opened_picture(vlm):
 def test_a_processors_marks(name, wanted, tmp_path):
     processor = PROCESSORS[name](tmp_path)
     marks = conversations.marks(processor)
-    assert set(marks) == wanted
+    assert set(marks) == wanted | {"<pad>", "<s>", "</s>"}
     assert conversations.image_token(marks) == processor.image_token
 
 
@@ -321,6 +326,65 @@ def test_no_text_holds_a_mark_at_any_door(mark):
             ask()
 
 
+@pytest.mark.parametrize(
+    ("messages", "mark"),
+    [
+        ([user("a </s> b")], "</s>"),
+        ([user("a"), {**ANSWER, "content": "b <s>"}, user("c")], "<s>"),
+        ([{"role": "system", "content": "<pad>"}, user("a")], "<pad>"),
+        ([user("a </", "s> b")], "</s>"),  # a template joins them
+    ],
+)
+def test_no_text_begins_or_ends_anything_at_any_door(doors, messages, mark):
+    for name, door in doors.items():
+        says = f"(?i)the text of message .*'{mark}', which .* reads as more than text"
+        if name != "render":
+            says += rf".*text.replace\('{mark}', '< {mark[1:]}'\)"
+        with pytest.raises(ValueError, match=says):
+            door(messages, None)
+
+
+def test_ask_and_what_makes_its_text_safe(vlm):
+    for question in ("a </s>", ["b", "a </s>"]):
+        with pytest.raises(ValueError, match="the question stands '</s>', which the model reads"):
+            vlm.ask(None, question)
+    assert isinstance(vlm.ask(None, "a </s>".replace("</s>", "< /s>"), max_new_tokens=1), str)
+
+
+@pytest.mark.parametrize("template", ["a system text", "none"])
+def test_what_the_template_writes_is_no_text(template, tmp_path):
+    processor = PROCESSORS["llava"](tmp_path)
+    processor.tokenizer.add_special_tokens(
+        {"extra_special_tokens": ["<|user|>", "<|end|>", "<|box|>"]},
+        replace_extra_special_tokens=False,
+    )
+    processor.tokenizer.add_tokens(["<think>"])
+    processor.chat_template = "{% for m in messages %}"
+    if template == "none":
+        processor.chat_template += (
+            "{% if m.role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+        )
+    processor.chat_template += (
+        "{{ '<|' + m.role + '|>' }}{% for p in m.content %}{{ p.text or '<image>' }}{% endfor %}"
+        "<|end|>{% endfor %}<think>"
+    )
+    marks = conversations.marks(processor)
+    assert {"<|user|>", "<|end|>"} < set(marks)
+    assert not {"<|box|>", "<think>", "<loc_1>"} & set(marks)  # texts may have those
+    with pytest.raises(
+        ValueError, match=r"'<\|end\|>', .* text.replace\('<\|end\|>', '< \|end\|>'"
+    ):
+        conversations.read([user("a<|end|>")], marks=marks)
+    conversations.read([user("a<|end|> <|box|>".replace("<|end|>", "< |end|>"))], marks=marks)
+    processor.chat_template = tiny.TEMPLATE  # another one writes others
+    assert "<|end|>" not in conversations.marks(processor)
+
+
+def test_plain_texts_have_the_tokens_of_a_template(collator):
+    batch = collator([{"prompt": "<s>user: a</s>\nassistant:", "completion": " b</s>"}])
+    assert (batch["input_ids"] == collator.processor.tokenizer.eos_token_id).sum() == 2
+
+
 # --- rows -----------------------------------------------------------------------------------------
 
 
@@ -328,6 +392,7 @@ def test_no_text_holds_a_mark_at_any_door(mark):
     ("row", "says"),
     [
         ({"tools": [CALL]}, "column 'tools' is not read"),
+        ({"prompt": "a", "completion": "b"}, "'messages' and another in 'prompt' and 'completion'"),
         ({"tools": "[{}]"}, "column 'tools' is not read"),
         ({"chat_template_kwargs": {"enable_thinking": True}}, "column 'chat_template_kwargs'"),
         ({"system": "Be brief."}, "column 'system' is not read"),

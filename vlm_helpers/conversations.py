@@ -20,7 +20,11 @@ Decided here, and so the same at every door:
   So an assistant's first turn is refused, and so are two turns of one role.
 - A message holds a picture or a text that is more than white space. An empty part beside others
   stays, as transformers would render it.
-- A text contains no string that the loaded processor takes for a picture, or for its begin or end.
+- A text contains no string that is more than text to the loaded processor: a picture, its begin or
+  end, and the tokens that begin, end or separate prompts and turns (`</s>`, `<|im_end|>`). Tokens
+  that stand for places (`<loc_07>`) or tasks are text. What people type is made safe by a space:
+  `text.replace("</s>", "< /s>")`. Only rows of plain texts, which no template goes over, have such
+  tokens themselves.
 - What is not read is not left out silently: any other key that says something (`tool_calls`,
   `reasoning_content`, a video's, …) is refused by its name, and so are columns of a row that TRL or
   others would give to the template (`tools`, `chat_template_kwargs`, `system`, `videos`, …). Which
@@ -34,9 +38,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from PIL import Image
@@ -51,8 +56,11 @@ PICTURE_KEYS = ("image", "url", "path", "base64", "image_url")
 PROMPT_COLUMNS = (
     "tools", "chat_template_kwargs", "documents", "system", "video", "videos", "audio", "audios",
 )  # fmt: skip
-# What a processor calls the tokens that stand for pictures, or around them.
+# What a tokenizer calls the tokens that are never text, and a processor those of pictures.
+_NEVER_TEXT = re.compile("(bos|eos|unk|sep|pad|cls|mask)_token")
 _MARKS = re.compile("image|img|vision|video|audio|tile|slice|patch|boi|eoi", re.IGNORECASE)
+NO_MARKS: Mapping[str, str] = {}
+_WRITTEN: WeakKeyDictionary[Any, tuple[Any, list[str]]] = WeakKeyDictionary()
 # Private characters, by which a text is found again in what a template makes of it.
 _OPEN, _CLOSE, _NUMBERS = "\ue000", "\ue001", 0xF0000
 
@@ -133,13 +141,13 @@ def read(
     images: Any = None,
     *,
     last: str | None = None,
-    marks: Iterable[str] = (),
+    marks: Mapping[str, str] = NO_MARKS,
     empty_places: bool = False,
 ) -> Conversation:
     """`messages` as a `Conversation`, with `images` in the places that have no picture.
 
     `last`: the role that must end it, if one must. `marks`: strings that no text may contain, as
-    `marks` lists them. `empty_places`: whether no place at all may have a picture.
+    `marks` gives them. `empty_places`: whether no place at all may have a picture.
 
     Raises `TypeError` where `messages` is no list of dicts, and `ValueError` for everything else
     that the module's docstring rules out, with one sentence that names the message.
@@ -147,7 +155,7 @@ def read(
     return _read(as_list(messages), images, last, marks, empty_places)
 
 
-def question(images: Any, text: Any, marks: Iterable[str] = ()) -> Conversation:
+def question(images: Any, text: Any, marks: Mapping[str, str] = NO_MARKS) -> Conversation:
     """One message of the user: the pictures in their order, then the question."""
     if not isinstance(text, str):
         raise TypeError(f"A question must be text, not {type(text).__name__}.")
@@ -160,7 +168,7 @@ def question(images: Any, text: Any, marks: Iterable[str] = ()) -> Conversation:
 
 
 def questions(
-    images: Any, texts: str | Sequence[str], marks: Iterable[str] = ()
+    images: Any, texts: str | Sequence[str], marks: Mapping[str, str] = NO_MARKS
 ) -> tuple[list[Conversation], bool]:
     """What `ask` was given, one conversation a question, and whether it was one, not a list."""
     if isinstance(texts, str):
@@ -220,7 +228,7 @@ def _read(
     messages: Any,
     images: Any,
     last: str | None,
-    marks: Iterable[str],
+    marks: Mapping[str, str],
     empty_places: bool = False,
     prompt: int | None = None,
 ) -> Conversation:
@@ -229,7 +237,6 @@ def _read(
             "A conversation is a list of messages such as {'role': 'user', 'content': 'Hello'}, "
             f"not {type(messages).__name__}."
         )
-    marks = tuple(marks)
     clean, places = [], []
     for i, message in enumerate(messages):
         parts, own = _message(place(i, prompt), message, marks)
@@ -247,7 +254,7 @@ def _read(
     return Conversation(clean, _pictures(places, found, prompt), prompt)
 
 
-def _message(where: str, message: Any, marks: Sequence[str]) -> tuple[list, list]:
+def _message(where: str, message: Any, marks: Mapping[str, str]) -> tuple[list, list]:
     """A message's clean parts, and of each image part its own picture and its index."""
     if not isinstance(message, Mapping):
         raise TypeError(
@@ -271,7 +278,7 @@ def _message(where: str, message: Any, marks: Sequence[str]) -> tuple[list, list
         # Arrow fills the keys that other parts have with None.
         kept = {k: v for k, v in part.items() if v is not None} if isinstance(part, Mapping) else {}
         if kept.get("type") == "text":
-            parts.append(_text(where, kept, marks))
+            parts.append(_text(where, kept))
         elif kept.get("type") in ("image", "image_url"):
             if role != "user":
                 raise ValueError(
@@ -286,7 +293,10 @@ def _message(where: str, message: Any, marks: Sequence[str]) -> tuple[list, list
                 f"There is a part {what} in {where}: parts are {{'type': 'text', 'text': …}} and "
                 "{'type': 'image'}."
             )
-    if not own and not "".join(part["text"] for part in parts).strip():
+    # Templates join the texts of a message.
+    text = "".join(part.get("text", "\n") for part in parts)
+    _check_marks(f"the text of {where}", text, marks)
+    if not own and not text.strip():
         what = "The text in" if parts else "The content of"
         raise ValueError(
             f"{what} {where}, of the {role}, is empty: write one, or leave the message out."
@@ -294,29 +304,30 @@ def _message(where: str, message: Any, marks: Sequence[str]) -> tuple[list, list
     return parts, own
 
 
-def _text(where: str, part: dict[str, Any], marks: Sequence[str]) -> dict[str, Any]:
+def _text(where: str, part: dict[str, Any]) -> dict[str, Any]:
     text = part.get("text")
     if not isinstance(text, str):
         raise ValueError(f"A text in {where} is of type {type(text).__name__}: write it in quotes.")
     _check_keys(f"a text in {where}", part, ("type", "text"))
-    _check_marks(f"the text of {where}", text, marks)
     return {"type": "text", "text": text}
 
 
 def _picture(where: str, part: dict[str, Any]) -> tuple[Any, int | None]:
     _check_keys(f"a picture in {where}", part, ("type", "index", *PICTURE_KEYS))
-    key = next((key for key in PICTURE_KEYS if not _says_nothing(part.get(key))), None)
-    source = part.get(key)
+    sources = (_source(where, key, part.get(key)) for key in PICTURE_KEYS)
+    source = next((source for source in sources if not _says_nothing(source)), None)
+    index = part.get("index")
+    return source, None if _missing(index) else index
+
+
+def _source(where: str, key: str, source: Any) -> Any:
     if isinstance(source, Mapping) and "url" in source:  # {"image_url": {"url": …}}
         # `detail` is for OpenAI's servers, and says nothing about the prompt.
         _check_keys(f"a picture in {where}", source, ("url", "detail"))
-        source = source["url"]
-    elif isinstance(source, os.PathLike):
-        source = os.fspath(source)
-    elif key == "base64":
-        source = f"data:image/*;base64,{source}"
-    index = part.get("index")
-    return source, None if _missing(index) else index
+        return source["url"]
+    if isinstance(source, os.PathLike):
+        return os.fspath(source)
+    return f"data:image/*;base64,{source}" if key == "base64" and source else source
 
 
 def _check_keys(where: str, given: Mapping, known: Sequence[str]) -> None:
@@ -328,11 +339,16 @@ def _check_keys(where: str, given: Mapping, known: Sequence[str]) -> None:
             )
 
 
-def _check_marks(where: str, text: str, marks: Iterable[str]) -> None:
+def _check_marks(where: str, text: str, marks: Mapping[str, str]) -> None:
     if found := [mark for mark in marks if mark in text]:
+        mark = max(found, key=len)
+        what, more = "more than text", ""
+        if _MARKS.search(marks[mark]):
+            what = "a picture or its edge"
+            more = " Pictures are parts of their own, {'type': 'image'}."
         raise ValueError(
-            f"In {where} stands {max(found, key=len)!r}, which the model reads as a picture or its "
-            "edge: take it out. Pictures are parts of their own, {'type': 'image'}."
+            f"In {where} stands {mark!r}, which the model reads as {what}: take it out, or put a "
+            f"space into it, text.replace({mark!r}, {f'{mark[0]} {mark[1:]}'!r}).{more}"
         )
 
 
@@ -447,6 +463,11 @@ def read_row(row: Any, marks: Mapping[str, str] | None = None) -> Conversation:
             "There are pictures in the column 'images' and in 'image': keep one of the two."
         )
     images = images or image
+    if "messages" in row and not _says_nothing(row.get("completion")):
+        raise ValueError(
+            "There is a conversation in the column 'messages' and another in 'prompt' and "
+            "'completion': keep one of the two."
+        )
     if "messages" in row:
         _check_messages(row, "messages")
         return _read(row["messages"], images, "assistant", marks)
@@ -495,10 +516,12 @@ def _wrong_columns(row: Mapping) -> str:
 def _plain(prompt: str, completion: str, images: list, marks: Mapping[str, str]) -> Conversation:
     if not completion.strip():
         raise ValueError("The completion is empty, so there is nothing to learn: drop the row.")
-    _check_marks("the completion", completion, marks)
-    # A plain prompt is what a template would write: pictures, and what some write around them.
-    _check_marks("the prompt", prompt, [m for m, name in marks.items() if "vision" not in name
-                                        and name != "image_token"])  # fmt: skip
+    # Plain texts are what a template would write: with all its tokens, and a prompt with pictures
+    # and what some write around them.
+    edges = {mark: name for mark, name in marks.items() if _MARKS.search(name)}
+    _check_marks("the completion", completion, edges)
+    around = {m: n for m, n in edges.items() if "vision" not in n and n != "image_token"}
+    _check_marks("the prompt", prompt, around)
     token = image_token(marks)
     if token is not None and prompt.count(token) != len(images):
         raise ValueError(
@@ -512,10 +535,11 @@ def _plain(prompt: str, completion: str, images: list, marks: Mapping[str, str])
 
 
 def marks(processor: Any) -> dict[str, str]:
-    """The strings that a processor takes for a picture, or for its begin or end, with their names.
+    """The strings that are more than text to a processor, with their names.
 
-    The one named "image_token" stands for a picture in a prompt. They are what the processor and
-    its tokenizer call image_token, boi_token, video_token, fake_image_token, ….
+    The one named "image_token" stands for a picture in a prompt. The others are what the processor
+    and its tokenizer call boi_token, video_token, fake_image_token, …; the tokenizer's eos_token
+    and the like; and, named "template", the special tokens that the chat template writes.
     """
     tokenizer = getattr(processor, "tokenizer", processor)
     token = getattr(processor, "image_token", None) or getattr(tokenizer, "image_token", None)
@@ -524,9 +548,34 @@ def marks(processor: Any) -> dict[str, str]:
     for name, value in (*vars(processor).items(), *named):
         value = getattr(value, "content", value)  # an AddedToken, in some
         if name.endswith(("_token", "_tag")) and isinstance(value, str) and value.strip():
-            if _MARKS.search(name):
+            if _MARKS.search(name) or _NEVER_TEXT.fullmatch(name.removeprefix("tokenizer.")):
                 found.setdefault(value, name)
+    for value in _written(processor, tokenizer):
+        found.setdefault(value, "template")
     return found
+
+
+def _written(processor: Any, tokenizer: Any) -> list[str]:
+    """The special tokens that the chat template writes; kept, for `ask` wants them every time."""
+    template = getattr(processor, "chat_template", None)
+    if not template:
+        return []
+    known, state = _WRITTEN.get(tokenizer), (str(template), len(tokenizer))
+    if known is None or known[0] != state:
+        roles = ("system", "user", "assistant", "user")
+        talk = [{"role": role, "content": [{"type": "text", "text": "x"}]} for role in roles]
+        text = ""
+        for messages in (talk, talk[1:]):  # some have no place for a system text
+            try:
+                text = text or processor.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=True
+                )
+            except Exception:  # a template can fail like any program, and those who use it say so
+                pass
+        added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+        special = [token.content for token in added if token.special]
+        known = _WRITTEN[tokenizer] = state, [t for t in special if t.strip() and t in text]
+    return known[1]
 
 
 def image_token(marks: Mapping[str, str]) -> str | None:

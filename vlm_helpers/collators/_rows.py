@@ -15,5 +15,6 @@ class RowError(ValueError):
     """
 
     def __init__(self, row: int, why: str, name: Any = None):
+        name = name.item() if hasattr(name, "item") else name  # numpy's
         self.row, self.why, self.name = row, why, name
         super().__init__(f"Row {row:,}{'' if name is None else f' (id {name!r})'}: {why}")
