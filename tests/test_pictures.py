@@ -137,6 +137,15 @@ def test_deep_modes(mode, white):
         assert to_rgb(image).getpixel((0, 0)) == ((200 if white == 200 else 255),) * 3
 
 
+def test_deep_pictures_of_fewer_bits(tmp_path):
+    """A camera's 12 bits in 16: they would come out nearly black."""
+    image = Image.fromarray(np.full((4, 4), 4095, np.uint16))
+    image.save(tmp_path / "a.png")
+    for source in (image, tmp_path / "a.png"):
+        with pytest.raises(ValueError, match="to 4095, so whether 255 or 65535 is white is not c"):
+            to_rgb(source)
+
+
 def test_modes_with_transparency():
     grey = Image.new("L", (8, 8), 0)
     grey.putpixel((0, 0), 90)
@@ -250,10 +259,12 @@ def test_pictures_as_parquet_files_keep_them(tmp_path):
 
 
 def test_data_urls():
-    data = base64.b64encode(encoded(picture())).decode()
+    data = base64.b64encode(encoded(picture(), "BMP")).decode()
+    assert "/" in data
     for url in (
         f"data:image/png;base64,{data}",
-        f"DATA:image/png;base64,{data}",
+        f"DATA:Image/PNG;Base64,{data}",
+        f"data:image/png;base64,{data.replace('+', '-').replace('/', '_')}",
         f"data:image/png;charset=utf-8;base64,{data[:60]}\n{data[60:]}",
         "data:image/png," + "".join(f"%{byte:02x}" for byte in encoded(picture())),
     ):
@@ -317,7 +328,7 @@ def test_bytes_and_open_files_that_are_no_pictures(tmp_path):
 
 def test_files_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("no.png", "What is this?", "x" * 5000, "", "\0"):
+    for name in ("no.png", "What is this?", "x" * 5000, "", "\0", "~nobody-here/a.png"):
         with pytest.raises((FileNotFoundError, IsADirectoryError)) as error:
             to_rgb(name)
         assert len(str(error.value)) < 400

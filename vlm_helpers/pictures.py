@@ -57,8 +57,8 @@ def to_rgb(source: Any) -> Image.Image:
     scaled to 8 bits, unless all of them are at most 255. Floats are taken to run to 1 or to 255,
     as their largest says, and what resizing put a little beyond is cut off; where the largest
     could mean either (over 1.25, and under a tenth of 255), they are refused, and so are 16-bit
-    arrays that use less than a tenth of their range. The source itself is never changed, and
-    threads may share one.
+    values that use less than a tenth of their range, as 12-bit ones do. The source itself is never
+    changed, and threads may share one.
 
     Raises `FileNotFoundError`, `IsADirectoryError`, `PermissionError`, `ConnectionError` or
     `TimeoutError` where nothing could be read, `ValueError` where it is no picture, is damaged or
@@ -119,7 +119,7 @@ def _short(source: object) -> str:
 
 
 def _from_path(source: str | os.PathLike) -> Image.Image:
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # Path.expanduser raises for a user who is not there
     try:
         if path.is_dir():
             raise IsADirectoryError(f"{_short(source)} is a folder, not a picture.")
@@ -144,7 +144,7 @@ def _is_base64(source: Any) -> bool:
     """Whether it is the base64 text of a file that begins like a picture."""
     text = source if isinstance(source, bytes) else os.fspath(source).encode("utf-8", "replace")
     try:
-        head = base64.b64decode(b"".join(text[:80].split())[:64], validate=True)
+        head = _from_base64(b"".join(text[:80].split())[:64])
     except binascii.Error:
         return False
     return head.startswith(SIGNATURES) or head[8:12] == b"WEBP" or head[4:8] == b"ftyp"
@@ -152,7 +152,7 @@ def _is_base64(source: Any) -> bool:
 
 def _from_data_url(url: str) -> bytes:
     head, comma, body = url.partition(",")
-    kind, *options = head[len("data:") :].split(";")
+    kind, *options = head[len("data:") :].lower().split(";")
     if not comma or not kind.startswith("image/"):
         raise ValueError(
             f"The data: URL holds no picture: it starts with {_short(url[:40])}, where it should "
@@ -162,9 +162,14 @@ def _from_data_url(url: str) -> bytes:
     if "base64" not in options:
         return body
     try:
-        return base64.b64decode(b"".join(body.split()), validate=True)
+        return _from_base64(b"".join(body.split()))
     except binascii.Error:
         raise ValueError("The data: URL is damaged: its base64 text cannot be decoded.") from None
+
+
+def _from_base64(text: bytes) -> bytes:
+    """Of either alphabet: the one for addresses has - and _."""
+    return base64.b64decode(text.translate(bytes.maketrans(b"-_", b"+/")), validate=True)
 
 
 def _download(url: str) -> bytes:
@@ -345,7 +350,7 @@ def _top(array: np.ndarray, name: str, deep: bool) -> int:
     values = f"{name}'s values run from {low:g} to {high:g}"
     if not (low >= -spread * top and high <= (1 + spread) * top):  # written so that NaN fails
         raise ValueError(f"{values}, but a picture's run from 0 to 255, or from 0.0 to 1.0.")
-    if top > 1 and 10 * high < top and (kind == "f" or (top > 255 and not deep)):
+    if top > 1 and 10 * high < top and (kind == "f" or top > 255):
         least = "1.0 or 255" if kind == "f" else "255 or 65535"
         raise ValueError(
             f"{values}, so whether {least} is white is not clear: scale it yourself, as "
