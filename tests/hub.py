@@ -28,6 +28,7 @@ FAILURES = {
     # Somebody who is not logged in is not told whether there is such a repository.
     "unknown": (401, "RepoNotFound", "Invalid username or password."),
     "broken": (500, "", "Internal error."),
+    "moved": (301, "", "Moved."),  # without saying where
 }
 # And what is no answer of the Hub's at all: the page of a captive portal, and a byte now and then,
 # as the answer to every question or to those for a file's content.
@@ -48,7 +49,7 @@ class Hub:
     def __init__(self):
         self.commits: dict[str, list[tuple[str, dict[str, bytes]]]] = {}  # name: (sha, files), …
         self.failing: dict[str, str] = {}
-        self.renamed: dict[str, str] = {}  # an old name: the new one
+        self.renamed: dict[str, tuple[str, int]] = {}  # an old name: the new one, and a status
         self.requests: list[tuple[str, str, int]] = []
         self.uploads: dict[str, bytes] = {}  # LFS objects by their sha256
         self.closed = False
@@ -165,8 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
                 if "name" in known:
                     known["name"] = known["name"].removeprefix("models/")
                     if known["name"] in self.hub.renamed:
-                        new = self.path.replace(known["name"], self.hub.renamed[known["name"]])
-                        return self.answer(status=307, Location=new)
+                        name, status = self.hub.renamed[known["name"]]
+                        new = self.path.replace(known["name"], name)
+                        return self.answer(status=status, Location=new)
                     how = self.hub.failing.get(known["name"])
                     content = action == self.resolve and self.command == "GET"
                     if how in STRANGE and (content or how != "drip content"):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers.utils import logging
 
@@ -264,7 +265,15 @@ def test_bitsandbytes_is_named_when_it_is_missing(monkeypatch):
 
 def test_names_that_lead_nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("./nowhere", "/no/such/folder", "a b", "a/b/c", "~/nowhere", Path("x/y")):
+    for name in (
+        "./nowhere",
+        "/no/such/folder",
+        "a b",
+        "a/b/c",
+        "~/nowhere",
+        "~none/a",
+        Path("x/y"),
+    ):
         refused(FileNotFoundError, "There is no folder", name)
     for name in ("", " "):
         refused(ValueError, "model is an empty text", name)
@@ -324,6 +333,12 @@ def test_damaged_processor_files(folder):
     refused(OSError, "The processor of .* could not be loaded", folder)
     (folder / "tokenizer.json").write_text("{}")
     refused(OSError, "The processor of .* could not be loaded", folder)
+    for name in ("processor_config.json", "tokenizer_config.json", "generation_config.json"):
+        whole = (folder / name).read_text()
+        for damaged in ("", "{", "[]"):
+            (folder / name).write_text(damaged)
+            refused(OSError, f"{name} is damaged: it is no JSON object. Delete it and", folder)
+        (folder / name).write_text(whole)
 
 
 def test_weights_that_are_not_safetensors(folder):
@@ -440,6 +455,15 @@ def test_weights_that_do_not_fit_the_configuration(folder):
     refused(OSError, "1 tensors are of another shape, the first is .*q_proj", folder)
 
 
+def test_a_configuration_of_a_far_larger_model(folder, monkeypatch):
+    """Seven billion random numbers would take more memory than there is."""
+    monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", None)
+    config = json.loads((folder / "config.json").read_text())
+    for text in ({}, config["text_config"] | {"hidden_size": 4096, "num_hidden_layers": 32}):
+        (folder / "config.json").write_text(json.dumps(config | {"text_config": text}))
+        refused(OSError, "they hold 0.1 million parameters, and it describes a model of", folder)
+
+
 def test_weights_that_the_configuration_has_no_place_for(folder):
     file = folder / "config.json"
     whole = file.read_text()
@@ -489,6 +513,27 @@ def test_a_processor_that_cannot_count(folder, setting, value):
     file.write_text(json.dumps({**json.loads(file.read_text()), setting: None}))
     says = f"processor of .* has no {setting}, .* set it to {value!r}, .* processor_config.json"
     refused(ValueError, says, folder)
+
+
+@pytest.mark.parametrize(
+    "where, change",
+    [
+        ("processor", {"num_additional_image_tokens": 0}),
+        ("processor", {"patch_size": 8}),
+        ("config", {"image_token_id": 4}),
+        ("config", {"vision_feature_layer": -9}),
+    ],
+)
+def test_a_processor_that_counts_otherwise_than_its_model(original, where, change):
+    vlm = load(original, device="cpu")
+    for setting, value in change.items():
+        setattr(vlm.processor if where == "processor" else vlm.model.config, setting, value)
+    picture = Image.new("RGB", (20, 20))
+    says = "cannot take what its processor makes of the pictures .* of one checkpoint"
+    with pytest.raises(ValueError, match=says):
+        vlm.ask(picture, "What?", max_new_tokens=1)
+    with pytest.raises(ValueError, match=says):
+        list(vlm.stream([{"role": "user", "content": "What?"}], picture, max_new_tokens=1))
 
 
 def test_what_is_no_model_or_no_processor(original):

@@ -91,9 +91,7 @@ def test_adapters_that_do_not_fit(original, adapter, tmp_path):
 
 def test_an_adapter_of_the_other_embedded_model(original, adapter, tmp_path, monkeypatch):
     folder = Path(shutil.copytree(adapter[0], tmp_path / "adapter"))
-    config = json.loads((folder / "adapter_config.json").read_text())
-    config["base_model_name_or_path"] = "/somewhere/data/pocket-llava-base"
-    (folder / "adapter_config.json").write_text(json.dumps(config))
+    change_config(folder, base_model_name_or_path="/somewhere/data/pocket-llava-base")
     monkeypatch.setattr(_checkpoints, "pocket_folder", lambda name: base / name)
     base = tmp_path / "data"
     for name in _checkpoints.SHIPPED:
@@ -107,9 +105,15 @@ def test_an_adapter_of_the_other_embedded_model(original, adapter, tmp_path, mon
     assert load("pocket-llava-base", adapter=folder).card.adapter
 
 
+def change_config(folder, **settings):
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+
+
 def test_damaged_adapters(original, adapter, tmp_path):
     refused(FileNotFoundError, "no adapter folder", original, adapter=tmp_path / "none")
     refused(FileNotFoundError, "no adapter folder", original, adapter="./none")
+    refused(FileNotFoundError, "no adapter folder", original, adapter="~nobody-here/none")
     refused(FileNotFoundError, "no adapter_config.json", original, adapter=tmp_path)
     folder = Path(shutil.copytree(adapter[0], tmp_path / "adapter"))
     weights = folder / "adapter_model.safetensors"
@@ -120,6 +124,11 @@ def test_damaged_adapters(original, adapter, tmp_path):
     weights.unlink()
     torch.save({}, folder / "adapter_model.bin")
     refused(FileNotFoundError, "no adapter_model.safetensors", original, adapter=folder)
+    for kind in ("PROMPT_TUNING", "NEWEST", None):
+        change_config(folder, peft_type=kind)
+        shutil.copy(adapter[0] / "adapter_model.safetensors", weights)
+        says = f"adapter of the type {kind!r}, and only those that change layers"
+        refused(ValueError, says, original, adapter=folder)
     (folder / "adapter_config.json").write_text("{")
     shutil.copy(adapter[0] / "adapter_model.safetensors", weights)
     refused(OSError, "adapter_config.json is damaged", original, adapter=folder)
@@ -155,13 +164,16 @@ def test_the_template_saved_beside_an_adapter_is_used(original, tmp_path, saved)
     assert loading.VLM(vlm.model, vlm.processor).ask(None, "What?", max_new_tokens=10) != expected
 
 
-@pytest.mark.parametrize("how", ["modules", "saved", "lora on embeddings"])
+@pytest.mark.parametrize("how", ["modules", "saved", "lora on embeddings", "single tokens"])
 def test_embeddings_of_added_tokens_come_with_the_adapter(original, tmp_path, how, recwarn):
     settings, save = {}, {}
     if how == "modules":
         settings = {"modules_to_save": ["embed_tokens", "lm_head"]}
     elif how == "saved":
         save = {"save_embedding_layers": True}
+    elif how == "single tokens":
+        tokens = len(load(original, device="cpu").processor.tokenizer)
+        settings["trainable_token_indices"] = {"embed_tokens": [tokens]}
     else:
         settings["target_modules"] = r".*language_model.*(q_proj|embed_tokens)"
     vlm = load(original, device="cpu")
@@ -179,6 +191,13 @@ def test_added_tokens_without_their_embeddings_are_told(original, tmp_path):
     with pytest.warns(UserWarning, match="processor .* 1 token more .* '<new_1>'.* mean"):
         adapted = load(original, device="cpu", adapter=tmp_path)
     assert isinstance(adapted.ask(None, "<new_1>", max_new_tokens=2), str)
+
+
+def test_embeddings_without_their_tokenizer_are_told(original, tmp_path):
+    vlm = load(original, device="cpu")
+    train(vlm, tmp_path, wordier, modules_to_save=["embed_tokens", "lm_head"])
+    with pytest.warns(UserWarning, match="brings .* embeddings and no tokenizer, .* plain text"):
+        load(original, device="cpu", adapter=tmp_path)
 
 
 # ── layouts, merged models, other bases ──────────────────────────────────────────────────────────
@@ -200,7 +219,12 @@ def test_an_adapter_in_the_layout_of_older_versions(family, tmp_path):
     base = getattr(tiny, family)(tmp_path / "base")
     vlm = load(base, device="cpu")
     vlm.processor.chat_template = tiny.TEMPLATE
-    settings = {"modules_to_save": ["lm_head"], "target_modules": r".*\.(q_proj|fc1)"}
+    settings = {
+        "modules_to_save": ["lm_head"],
+        "target_modules": r".*\.(q_proj|fc1)",
+        "rank_pattern": {r"model\.language_model.*\.0\.self_attn\.q_proj": 2, "fc1": 3},
+        "alpha_pattern": {"model.language_model.layers.1.self_attn.q_proj": 64},
+    }
     torch.manual_seed(1)
     network = get_peft_model(vlm.model, LoraConfig(r=4, **settings))
     for name, parameter in network.named_parameters():
@@ -213,16 +237,22 @@ def test_an_adapter_in_the_layout_of_older_versions(family, tmp_path):
     assert len(old) == len(tensors) and not set(old) & set(tensors)
     save_file(old, file, metadata={"format": "pt"})
     # as a configuration of that time may name them
-    config = json.loads((file.parent / "adapter_config.json").read_text())
-    config["target_modules"] = (
-        r"language_model\.model\.layers.*\.q_proj|vision_tower.*\.(q_proj|fc1)"
+    change_config(
+        file.parent,
+        target_modules=r"language_model\.model\.layers.*\.q_proj|vision_tower.*\.(q_proj|fc1)",
+        rank_pattern={r"language_model\.model.*\.0\.self_attn\.q_proj": 2, "fc1": 3},
+        alpha_pattern={"language_model.model.layers.1.self_attn.q_proj": 64},
     )
-    (file.parent / "adapter_config.json").write_text(json.dumps(config))
     adapted = load(base, device="cpu", adapter=tmp_path / "adapter")
     expected = network.state_dict()
     trained = {k: v for k, v in adapted.model.state_dict().items() if ".default" in k}
     assert len(trained) == len(tensors)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in trained.items())
+    scales = [
+        {n: m.scaling for n, m in one.named_modules() if hasattr(m, "scaling") and "proj" in n}
+        for one in (network, adapted.model)
+    ]
+    assert scales[0] == scales[1] and len({str(scale) for scale in scales[0].values()}) > 2
 
 
 def test_a_merged_model_in_the_folder_of_its_adapter(original, tmp_path):
@@ -244,10 +274,8 @@ def test_a_base_that_is_another_folder_is_told(original, adapter, tmp_path):
         load(other, device="cpu", adapter=adapter[0])
     # but not where the folder it was trained on has been moved, or goes by another path
     folder = Path(shutil.copytree(adapter[0], tmp_path / "adapter"))
-    config = json.loads((folder / "adapter_config.json").read_text())
     for base in (str(tmp_path / "gone"), str(other / ".." / "other"), None):
-        config["base_model_name_or_path"] = base
-        (folder / "adapter_config.json").write_text(json.dumps(config))
+        change_config(folder, base_model_name_or_path=base)
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             assert load(other, device="cpu", adapter=folder)

@@ -178,8 +178,12 @@ def play(folder, outcome):
     record("drip", "me/drip")
     record("drip content", "me/drip-content")
     _hub.ANSWER, _hub.FILES = patient
-    hub.renamed["me/before"] = "me/model"
-    record("renamed", "me/before")
+    for status in (301, 307):
+        hub.renamed[f"me/before-{status}"] = "me/model", status
+        record(f"renamed {status}", f"me/before-{status}")
+    hub.add("me/moved", whole)
+    hub.fail("me/moved", "moved")
+    record("moved", "me/moved")
     from huggingface_hub import constants
 
     cache, constants.HF_HUB_CACHE = constants.HF_HUB_CACHE, str(folder / "source" / "config.json")
@@ -219,8 +223,8 @@ if __name__ == "__main__":
 
 
 def test_a_model_from_the_hub_answers_as_from_its_folder(played):
-    found = ("fresh", "cached", "pinned", "moved on", "the old one", "large", "pushed", "renamed")
-    for label in found:
+    found = ("fresh", "cached", "pinned", "moved on", "the old one", "large", "pushed")
+    for label in (*found, "renamed 301", "renamed 307"):
         assert played[label].get("answer") == played["local"], played[label]
     for label in ("fresh", "cached", "pinned", "the old one"):
         assert played[label]["revision"] == played["first"]
@@ -288,6 +292,7 @@ def test_code_runs_only_at_a_commit_of_its_own_repository(played):
         ("big", "MemoryError", "0.0 GiB are free"),
         ("dead", "ConnectionError", "the Hub cannot be reached"),
         ("login page", "ConnectionError", "is not the Hub but perhaps a login page"),
+        ("moved", "ConnectionError", "is not the Hub but perhaps a login page"),
         ("drip", "ConnectionError", "the Hub answers too slowly"),
         ("drip content", "ConnectionError", "the Hub answers too slowly"),
         ("cache is a file", "OSError", "set HF_HOME"),

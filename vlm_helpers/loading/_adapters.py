@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from pathlib import Path
@@ -38,7 +39,9 @@ def find(adapter: str | Path, model: Checkpoint) -> Adapter:
     Raises `ValueError` if it was trained on another model than `model`.
     """
     checkpoints.check_name(adapter, "adapter")
-    folder = Path(adapter).expanduser()
+    from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PromptLearningConfig
+
+    folder = Path(os.path.expanduser(adapter))
     if not folder.is_dir():
         if not hub.is_id(adapter):
             raise FileNotFoundError(f"There is no adapter folder {str(adapter)!r}.")
@@ -51,6 +54,12 @@ def find(adapter: str | Path, model: Checkpoint) -> Adapter:
             raise FileNotFoundError(f"{adapter} has no {file}, {lack}.")
     read_header(folder / WEIGHTS)
     settings = checkpoints.read_json(folder / CONFIG, "get it again")
+    kind = PEFT_TYPE_TO_CONFIG_MAPPING.get(settings.get("peft_type"))
+    if kind is None or issubclass(kind, PromptLearningConfig):
+        raise ValueError(
+            f"{adapter} is an adapter of the type {settings.get('peft_type')!r}, and only those "
+            "that change layers, as 'LORA' does, can be put on: train one of these."
+        )
     found = Adapter(str(adapter), folder, str(settings.get("base_model_name_or_path") or ""))
     # A folder may have been moved since; names of the Hub, and of what ships, stay.
     name = found.base.replace("\\", "/").rpartition("/")[2]
@@ -150,9 +159,18 @@ def todays_names(network: Any, names: list[str]) -> list[str]:
 
 def _retarget(config: Any, names: dict[str, str]) -> None:
     """The layers that an older adapter is for, by their names of today."""
-    layers = {new.removeprefix(PREFIX).partition(".lora_")[0] for new in names.values()}
-    whole = {layer for layer in layers if layer.endswith((".weight", ".bias"))}
-    config.target_modules = sorted(layers - whole)
+    from peft.utils.other import get_pattern_key
+
+    def layer(name: str) -> str:
+        return name.removeprefix(PREFIX).partition(".lora_")[0]
+
+    was = {layer(new): layer(old) for old, new in names.items()}
+    whole = {layer for layer in was if layer.endswith((".weight", ".bias"))}
+    config.target_modules = sorted(was.keys() - whole)
+    for setting in ("rank_pattern", "alpha_pattern"):
+        values = getattr(config, setting, None) or {}
+        keys = {new: get_pattern_key(values, old) for new, old in was.items()}
+        setattr(config, setting, {new: values[key] for new, key in keys.items() if key in values})
     if config.modules_to_save:
         config.modules_to_save = sorted({layer.rpartition(".")[0] for layer in whole})
 
@@ -165,9 +183,19 @@ def _resize(network: Any, state: dict[str, Any], adapter: Adapter, processor: An
         tensor = state.get(f"{PREFIX}{name}.{end}")
         if tensor is not None and tensor.shape[axis] != layer.weight.shape[0]:
             network.resize_token_embeddings(tensor.shape[axis], mean_resizing=False)
+            if not checkpoints.holds(adapter.folder, checkpoints.TEXT_FILES):
+                warnings.warn(
+                    f"The adapter {adapter.name} brings {tensor.shape[axis]:,} embeddings and no "
+                    f"tokenizer, and the model's has {len(processor.tokenizer):,} tokens: if some "
+                    "were added for the training, they are read as plain text now, so save the "
+                    "processor beside the adapter with processor.save_pretrained(folder).",
+                    stacklevel=5,
+                )
             return
     if beyond := tokens_beyond(network, processor):
         network.resize_token_embeddings(len(processor.tokenizer))
+        if any(key.startswith(f"{PREFIX}{name}.") for key in state):
+            return  # it holds those of single tokens
         warnings.warn(
             f"The processor that was saved beside the adapter {adapter.name} has "
             f"{count(len(beyond), 'token')} more than the model has embeddings for, such as "

@@ -9,6 +9,7 @@ comes the configuration. What can be wrong is said here, in one sentence each, s
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,11 +60,12 @@ def find(model: str | Path, revision: str | None = None) -> Checkpoint:
     The order: a name in `SHIPPED`, an existing folder, an id on the Hub.
     """
     check_name(model, "model")
+    folder = Path(os.path.expanduser(model))
     if isinstance(model, str) and model in SHIPPED:
         found = Checkpoint(model, pocket_folder(model))
-    elif Path(model).expanduser().is_dir():
-        found = Checkpoint(str(model), Path(model).expanduser())
-    elif Path(model).expanduser().is_file():
+    elif folder.is_dir():
+        found = Checkpoint(str(model), folder)
+    elif folder.is_file():
         raise ValueError(f"{str(model)!r} is a file: give the folder that holds the checkpoint.")
     elif hub.is_id(model):
         return Checkpoint(model, *hub.fetch_config(model, revision))
@@ -151,7 +153,8 @@ def check_is_vlm(found: Checkpoint, trust_remote_code: bool) -> None:
 
 
 def check_processor(found: Checkpoint) -> None:
-    """Raises `FileNotFoundError` if a part of the processor was not saved with the model."""
+    """Raises `FileNotFoundError` if a part of the processor was not saved with the model, and
+    `OSError` if one of the small files is damaged."""
     for files, part in ((PICTURE_FILES, "prepare pictures"), (TEXT_FILES, "turn text into tokens")):
         if not holds(found.folder, files):
             remedy = "save the processor beside the model with processor.save_pretrained(folder)"
@@ -159,6 +162,10 @@ def check_processor(found: Checkpoint) -> None:
                 f"{found.name} has no {' or '.join(files[:2])}, which it needs to {part}: "
                 f"{found.again if found.name in SHIPPED else remedy}."
             )
+
+    for name in (*PICTURE_FILES, "tokenizer_config.json", "generation_config.json"):
+        if (file := found.folder / name).is_file():
+            read_json(file, found.again)
 
 
 def holds(folder: Path, files: tuple[str, ...]) -> bool:

@@ -44,7 +44,10 @@ def fetch_config(repo: str, revision: str | None) -> tuple[Path, str]:
 
     def ask() -> None:
         # One question, asked once: hf_hub_download would go on asking for 20 s.
-        within(ANSWER, HfApi().model_info, repo, revision=revision, timeout=10)
+        try:
+            within(ANSWER, HfApi().model_info, repo, revision=revision, timeout=10)
+        except (KeyError, TypeError) as error:  # JSON, and not the Hub's
+            raise errors.FileMetadataError("It describes no model.") from error
 
     def download(cached: bool) -> str:
         options = {"revision": revision, "local_files_only": cached}
@@ -99,15 +102,17 @@ def _size(repo: str, commit: str | None, names: list[str]) -> float:
     """Bytes of the files called `names`, infinite where the Hub does not say."""
     from huggingface_hub import HfApi
 
-    if not names:
-        return 0
+    def sizes() -> list[int]:
+        # Not get_paths_info: that posts, and what is posted gets lost where a model was renamed.
+        files = HfApi().list_repo_tree(repo, revision=commit)
+        return [file.size for file in files if file.path in names]
+
     try:
-        files = within(ANSWER, HfApi().get_paths_info, repo, names, revision=commit)
+        return sum(within(ANSWER, sizes)) if names else 0
     except Exception as error:
         if _unreachable(error):
             raise
         return float("inf")
-    return sum(getattr(file, "size", 0) for file in files)
 
 
 def within(seconds: float, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -161,7 +166,7 @@ def tensors(repo: str, commit: str | None) -> list[Tensor]:
             files = within(FILES, get_safetensors_metadata, repo, revision=commit).files_metadata
         except errors.NotASafetensorsRepoError:
             raise no_safetensors(repo) from None
-        except errors.SafetensorsParsingError as error:
+        except (errors.SafetensorsParsingError, KeyError, TypeError, AttributeError) as error:
             raise OSError(f"The weights of {repo} are damaged: {first_line(error)}") from None
     return [
         Tensor(name, info.dtype, tuple(info.shape))

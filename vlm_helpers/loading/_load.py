@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
@@ -87,6 +88,8 @@ def load(
             hub.fetch(found.name, found.commit, [*hub.SMALL, *code_files])
         checkpoints.check_processor(found)
         tensors = weights.read_tensors(found)
+        if not trust_remote_code:
+            _check_described(found, tensors)
         memory.check_fits(found.name, tensors, device, dtype, quantization)
         if found.commit:
             weights.fetch_weights(found)
@@ -200,6 +203,29 @@ def quiet() -> Iterator[None]:
                 logging.enable_progress_bar()
                 if hub_bars:
                     hub_utils.disable_progress_bars()
+
+
+def _check_described(found: Checkpoint, tensors: list[memory.Tensor]) -> None:
+    """Raises `OSError` where config.json describes a far larger model than the weights hold: what
+    is missing would be filled with random numbers, in more memory than there may be."""
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    if any(tensor.dtype not in ("F64", "F32", "F16", "BF16") for tensor in tensors):
+        return  # quantised: several numbers in one
+    try:
+        config = AutoConfig.from_pretrained(found.folder, trust_remote_code=False)
+        with torch.device("meta"):
+            described = AutoModelForImageTextToText.from_config(config).num_parameters()
+    except Exception:  # loading it says what is wrong
+        return
+    held = sum(math.prod(tensor.shape) for tensor in tensors)
+    if described > 2 * held:
+        raise OSError(
+            f"The weights of {found.name} do not fit its config.json: they hold {held / 1e6:,.1f} "
+            f"million parameters, and it describes a model of {described / 1e6:,.1f} million: take "
+            "the one saved with the weights."
+        )
 
 
 def _processor(found: Checkpoint, code: dict[str, Any], lora: adapters.Adapter | None) -> Any:

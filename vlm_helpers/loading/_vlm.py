@@ -5,6 +5,7 @@ A thin layer: prompts are made by the processor's own chat template, answers by 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from vlm_helpers._words import first_line, whole_number
 from vlm_helpers.conversations import marks, questions, read
 from vlm_helpers.loading._card import Card, check_pair, describe
 from vlm_helpers.loading._generation import evaluating, options
+
+# What models say of pictures and settings that are not theirs.
+_MISFIT = re.compile("(?i)image|shapes|size of tensor|index out of range")
 
 
 class VLM:
@@ -125,8 +129,24 @@ question: a picture, a list of pictures, or None |
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
+        from torch import OutOfMemoryError
+
         with one_for_small(self.card.parameters, self.device.type), evaluating(self.model):
-            yield
+            try:
+                yield
+            except OutOfMemoryError:
+                raise MemoryError(
+                    f"{self.card.name} has no memory left on {self.device} for this: use fewer or "
+                    "smaller pictures, a smaller batch_size or fewer max_new_tokens."
+                ) from None
+            except (ValueError, IndexError, RuntimeError) as error:
+                if not _MISFIT.search(str(error)):
+                    raise
+                raise ValueError(
+                    f"{self.card.name} cannot take what its processor makes of the pictures "
+                    f"({first_line(error).rstrip('.')}): take model, config.json and processor of "
+                    "one checkpoint."
+                ) from error
 
     def _options(self, inputs: Any, given: dict[str, Any]) -> dict[str, Any]:
         used, card = inputs["input_ids"].shape[1], self.card
