@@ -32,7 +32,7 @@ class DataArguments:
     data: str = field(
         metadata={
             "help": "Parquet files with `messages` and `images`, or WebDataset shards (.tar) with "
-            "NAME.json and pictures NAME.0.png, NAME.1.png, … for each row, as many for all: a "
+            "NAME.json and pictures NAME.0.png, NAME.1.png, … for each row: a "
             "name or a pattern such as 'rows/*.parquet'. Or the name of a data set of the Hub."
         }
     )
@@ -171,6 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
         attn_implementation=chosen.attn_implementation,
         **({"quantization_config": quantization} if quantization else {}),
     )
+    vh.VLM(model, processor)  # raises where the two do not belong together
     model.config._name_or_path = base  # it goes into the card
     trainer = Trainer(
         model,

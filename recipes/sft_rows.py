@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-import pyarrow
 import trl
 from accelerate.utils import gather_object
-from pyarrow.parquet import ParquetFile
 
 import vlm_helpers as vh
+from recipes.sft_files import number_of_rows, parquet_rows, shard_rows
 from vlm_helpers.collators import RowError
-from vlm_helpers.training import PreflightError
+from vlm_helpers.training import PreflightError, as_stored
 
 NUMBER = "number of the row"  # a column
-PICTURES = ("png", "jpg", "jpeg", "webp")
 KINDS = (
     "Parquet files (rows/*.parquet), WebDataset shards (shards/*.tar), or a data set of the Hub "
     "(owner/name)"
@@ -30,7 +31,9 @@ KINDS = (
 def load_rows(data: str, streaming: bool, split: str = "train", subset: str | None = None) -> Any:
     """The rows behind `data`, as a `Dataset`, or an `IterableDataset` when streaming.
 
-    Their pictures are as they lie in the files, not decoded, and each row has its `NUMBER`.
+    Their pictures are as they lie in the files, not decoded, and each row has its `NUMBER`. A
+    stream is one piece, of which each process reads all and takes its share: pieces of unequal
+    length would leave one process waiting for another.
 
     Raises `FileNotFoundError` where nothing fits, `ConnectionError` where the Hub cannot be
     reached, and `ValueError` for files of another kind, and where there is no row.
@@ -40,19 +43,22 @@ def load_rows(data: str, streaming: bool, split: str = "train", subset: str | No
     if any(Path(file).is_dir() for file in files):
         raise ValueError(f"data={data!r} is a folder: name what lies in it. Supported are {KINDS}.")
     if kinds == {".parquet"}:
-        if not any(_rows_in(file) for file in files):
+        if not sum(map(number_of_rows, files)):
             raise ValueError(f"data={data!r} has no rows: the files are empty tables.")
-        rows = datasets.load_dataset(
-            "parquet", data_files=files, split="train", streaming=streaming
-        )
+        if streaming:
+            return _stream(parquet_rows, files)
+        rows = _table(data, datasets.load_dataset, "parquet", data_files=files, split="train")
     elif kinds == {".tar"}:
-        shards = datasets.load_dataset(
-            "webdataset", data_files=files, split="train", streaming=streaming
+        if next(shard_rows(files), None) is None:
+            raise ValueError(f"data={data!r} has no rows: the shards are empty.")
+        if streaming:
+            return _stream(shard_rows, files)
+        # The table is kept; that of a file that has changed since is another one.
+        changes = [os.stat(file).st_mtime_ns for file in files]
+        name = datasets.fingerprint.Hasher.hash([list(map(os.path.abspath, files)), changes])
+        rows = _table(
+            data, datasets.Dataset.from_generator, partial(shard_rows, files), fingerprint=name
         )
-        features = datasets.Features(
-            messages=shards.features["json"]["messages"], images=datasets.List(datasets.Image())
-        )
-        rows = shards.map(_row, remove_columns=list(shards.features), features=features)
     elif files:
         raise ValueError(
             f"data={data!r} fits files of the kinds {', '.join(sorted(kinds))}. Supported are "
@@ -65,12 +71,12 @@ def load_rows(data: str, streaming: bool, split: str = "train", subset: str | No
     return _numbered(rows)
 
 
-def _rows_in(file: str) -> int:
+def _table(data: str, load: Callable[..., Any], *args: Any, **options: Any) -> datasets.Dataset:
     try:
-        with ParquetFile(file) as table:
-            return table.metadata.num_rows
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"{file} is no Parquet file, or damaged: {error}") from None
+        return load(*args, **options)
+    except datasets.exceptions.DatasetGenerationError as error:
+        why = " ".join(str(error.__cause__ or error).split())
+        raise ValueError(f"data={data!r} makes no table: {why}") from error
 
 
 def _from_hub(name: str, subset: str | None, split: str, streaming: bool) -> Any:
@@ -85,28 +91,19 @@ def _from_hub(name: str, subset: str | None, split: str, streaming: bool) -> Any
 
 
 def _numbered(rows: Any) -> Any:
-    stream = isinstance(rows, datasets.IterableDataset)
-    as_files = (rows if stream else rows.to_iterable_dataset()).decode(False)
-    if not stream:
-        info = datasets.DatasetInfo(features=as_files.features)
-        return datasets.Dataset(rows.data, info).add_column(NUMBER, np.arange(len(rows)))
-    features = datasets.Features({**as_files.features, NUMBER: datasets.Value("int64")})
-    return as_files.map(lambda row, i: {**row, NUMBER: i}, with_indices=True, features=features)
+    if isinstance(rows, datasets.IterableDataset):
+        return _stream(iter, rows.cast(as_stored(rows.features)) if rows.features else rows)
+    rows = datasets.Dataset(rows.data, datasets.DatasetInfo(features=as_stored(rows.features)))
+    return rows.add_column(NUMBER, np.arange(len(rows)))
 
 
-def _row(shard: dict[str, Any]) -> dict[str, Any]:
-    """A row of a WebDataset shard: the conversation in .json, pictures in the order of names."""
-    pictures = [
-        shard[name]
-        for name in sorted(shard, key=_counted)
-        if name.rsplit(".")[-1] in PICTURES and shard[name] is not None
-    ]
-    return {"messages": shard["json"]["messages"], "images": pictures}
+def _stream(read: Callable[..., Iterable[dict]], rows: Any) -> datasets.IterableDataset:
+    return datasets.IterableDataset.from_generator(partial(_counted_off, read, rows))
 
 
-def _counted(name: str) -> list[tuple[int, str]]:
-    """Sorts "2.png" before "10.png"."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def _counted_off(read: Callable[..., Iterable[dict]], rows: Any) -> Iterator[dict]:
+    for number, row in enumerate(read(rows)):
+        yield {**row, NUMBER: number}
 
 
 class Numbered:

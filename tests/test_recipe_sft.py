@@ -17,8 +17,10 @@ import datasets
 import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.data_loader import prepare_data_loader
 from pyarrow import parquet
 from safetensors.torch import load_file
+from torch.utils.data import DataLoader
 
 import vlm_helpers as vh
 from recipes.sft import Numbered, load_rows, main
@@ -271,19 +273,23 @@ def test_accelerate_reads_the_configurations(file):
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def shard(path, rows):
-    def add(name, data):
-        entry = tarfile.TarInfo(name)
-        entry.size = len(data)
-        tar.addfile(entry, io.BytesIO(data))
-
+def archive(path, entries):
     with tarfile.open(path, "w") as tar:
-        for i, row in enumerate(rows):
-            add(f"{i:04d}.json", json.dumps({"messages": row["messages"]}).encode())
-            for k, picture in enumerate(row["images"]):
-                file = io.BytesIO()
-                picture.save(file, "png")
-                add(f"{i:04d}.{k}.png", file.getvalue())
+        for name, data in entries:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+
+
+def shard(path, rows):
+    entries = []
+    for i, row in enumerate(rows):
+        entries.append((f"{i:04d}.json", json.dumps({"messages": row["messages"]}).encode()))
+        for k, picture in enumerate(row["images"]):
+            file = io.BytesIO()
+            picture.save(file, "png")
+            entries.append((f"{i:04d}.{k}.png", file.getvalue()))
+    archive(path, entries)
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -292,15 +298,50 @@ def test_shards_of_webdataset(tmp_path, streaming):
     for row in rows:  # questions about two pictures
         row["images"].append(rows[0]["images"][0])
         row["messages"][0]["content"].insert(0, {"type": "image"})
+    rows.append(vh.scenes.sample(9).messages())  # and about one
     shard(tmp_path / "a.tar", rows[:2])
     shard(tmp_path / "b.tar", rows[2:])
     collator = vh.collators.AnswerCollator(vh.load().processor)
     found = list(load_rows(str(tmp_path / "*.tar"), streaming))
-    assert len(found) == 4
-    for one, other in zip(found, rows):
+    assert [row["id"] for row in found] == ["0000", "0001", "0000", "0001", "0002"]
+    for one, other in zip(found, rows, strict=True):
         assert len(one["images"]) == len(other["images"])
         got, want = collator([one]), collator([other])
         assert all(torch.equal(got[name], want[name]) for name in want)
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ([], "has no rows: the shards are empty"),
+        ([("0.0.png", b"x")], "a.tar has no conversation for 0: needed is 0.json, an object with"),
+        ([("0.json", b"{")], "no conversation for 0"),
+        ([("a/0.json", b"[1]")], "no conversation for a/0"),
+        ([("0.json", b'{"text": 1}')], "no conversation for 0"),
+        (b"PAR1", "a.tar is no tar archive, or damaged"),
+        (b"", "a.tar is no tar archive, or damaged"),
+    ],
+)
+def test_shards_that_are_none(tmp_path, entries, says):
+    file = tmp_path / "a.tar"
+    file.write_bytes(entries) if isinstance(entries, bytes) else archive(file, entries)
+    for streaming in (False, True):
+        with pytest.raises(ValueError, match=says):
+            load_rows(str(file), streaming)
+
+
+def test_a_shard_that_is_cut_off_loses_no_row_silently(tmp_path):
+    talk = json.dumps({"messages": [{"role": "user", "content": "a"}]}).encode()
+    file = tmp_path / "a.tar"
+    archive(file, [("0.json", talk), ("0.0.PNG", b"x" * 700), ("1.json", talk)])
+    whole = file.read_bytes()
+    assert [len(row["images"]) for row in load_rows(str(file), True)] == [1, 0]
+    for size in (1000, 1600, 2560, 3000, 3584):
+        file.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="a.tar is no tar archive, or damaged: .*"):
+            list(load_rows(str(file), True))
+        with pytest.raises(ValueError, match="a.tar is no tar archive, or damaged: .*"):
+            load_rows(str(file), False)
 
 
 def test_pictures_come_in_the_order_of_their_numbers(tmp_path):
@@ -320,6 +361,47 @@ def test_parquet(streaming):
     first = next(iter(rows))
     assert set(first) == {"messages", "images", NUMBER} and first[NUMBER] == 0
     assert first["images"][0]["bytes"]  # not decoded
+
+
+def test_each_process_gets_as_much_of_a_stream_as_the_others(tmp_path):
+    """Also of files of unequal length; by file, one process would wait for another for ever."""
+    for name, number in (("a", 1), ("b", 0), ("c", 6)):
+        rows = [{"messages": [], "id": f"{name}{i}"} for i in range(number)]
+        datasets.Dataset.from_dict({"messages": [[]] * number, "id": [r["id"] for r in rows]}
+                                   ).to_parquet(tmp_path / f"{name}.parquet")  # fmt: skip
+        shard(tmp_path / f"{name}.tar", [{"messages": [], "images": []}] * number)
+    for pattern in ("*.parquet", "*.tar"):
+        found = []
+        for process in range(2):
+            rows = load_rows(str(tmp_path / pattern), True)
+            loader = prepare_data_loader(
+                DataLoader(rows, batch_size=2, collate_fn=list), num_processes=2,
+                process_index=process, dispatch_batches=False,
+            )  # fmt: skip
+            found.append([[row[NUMBER] for row in batch] for batch in loader])
+        assert found == [[[0, 1], [4, 5]], [[2, 3], [6, 0]]]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("kind", ["parquet", "tar"])
+def test_messages_whose_parts_differ(tmp_path, streaming, kind):
+    """`datasets` keeps them as JSON, and reads them as text where nothing is decoded."""
+    ask = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "a"}]}
+    rows = [{"messages": [ask, {"role": "assistant", "content": "b"}],
+             "images": [vh.scenes.sample(0).image]}] * 2  # fmt: skip
+    if kind == "tar":
+        shard(tmp_path / "a.tar", rows)
+    else:
+        table = datasets.Dataset.from_list(rows, on_mixed_types="use_json")
+        assert "Json" in str(table.features)
+        table.to_parquet(tmp_path / "a.parquet")
+        if streaming:
+            stream = datasets.load_dataset("parquet", data_files=str(tmp_path / "a.parquet"),
+                                           split="train", streaming=True)  # fmt: skip
+            collator = vh.collators.AnswerCollator(vh.load().processor)
+            assert len(vh.training.preflight(stream, collator, progress=False).tokens) == 2
+    found = list(load_rows(str(tmp_path / f"a.{kind}"), streaming))
+    assert [row["messages"] for row in found] == [row["messages"] for row in rows]
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -128,10 +128,13 @@ def test_parts_of_a_data_set_are_numbered_on(collator):
          r"not a DatasetDict: give one of its splits, rows\['train'\]"),
         (good(), "not a dict: put the row into a list"),
         (datasets.Dataset.from_list([good()]).to_pandas(), r"DataFrame: rows.to_dict\('records'\)"),
+        ((good(seed) for seed in range(2)), r"only once, as a generator, .*: give .*list\(rows\)"),
+        (datasets.Dataset.from_list([good()]).with_format("numpy"),
+         r"in the form 'numpy', .* plain dicts: rows.with_format\(None\)"),
         ("rows.parquet", "not a str: load it first"),
         (None, "not a NoneType: load it first"),
     ],
-    ids=["DatasetDict", "row", "DataFrame", "path", "None"],
+    ids=["DatasetDict", "row", "DataFrame", "generator", "form", "path", "None"],
 )  # fmt: skip
 def test_what_is_no_list_of_rows(collator, rows, says):
     with pytest.raises(TypeError, match=says):

@@ -21,6 +21,7 @@ _NAMES = {
     "LiveCurve": "_curve",
     "Preflight": "_preflight",
     "PreflightError": "_preflight",
+    "as_stored": "_preflight",
     "estimate": "_estimate",
     "preflight": "_preflight",
 }

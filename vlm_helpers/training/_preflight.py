@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -182,6 +182,17 @@ def _check_rows(rows: Any) -> None:
         raise TypeError(f"The rows must be a list or a data set, not a {kind}: {remedy}.")
     if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
         raise TypeError(f"The rows must be a list of dicts, not a {kind}: rows.to_dict('records').")
+    form = rows.format["type"] if isinstance(getattr(rows, "format", None), dict) else None
+    if form not in (None, "python", "custom"):
+        raise TypeError(
+            f"The data set gives its rows in the form {form!r}, and they must be plain dicts: "
+            "rows.with_format(None)."
+        )
+    if isinstance(rows, Iterator):
+        raise TypeError(
+            f"The rows can be read only once, as a {kind}, and the training needs them again: give "
+            "a list or a data set, list(rows)."
+        )
     if isinstance(rows, str) or not hasattr(rows, "__iter__"):
         raise TypeError(
             f"The rows must be a list or a data set, not a {kind}: load it first, for instance "
@@ -204,7 +215,7 @@ def _fetchers(rows: Any) -> Iterator[Callable[[], dict]]:
         return
     if hasattr(rows, "decode") and rows.features:
         # An IterableDataset ends at a picture that it cannot open; after `map` it has no features.
-        rows = rows.decode(False)
+        rows = rows.cast(as_stored(rows.features))
     stream = iter(rows)
     while True:
         try:
@@ -215,6 +226,21 @@ def _fetchers(rows: Any) -> Iterator[Callable[[], dict]]:
             yield partial(_broken_off, error)
             return
         yield partial(lambda row: row, row)
+
+
+def as_stored(features: Any) -> Any:
+    """The columns of a data set (`rows.features`), with pictures as their files hold them.
+
+    A damaged picture is then a fault of its row. All else is decoded as ever, JSON too, as which
+    `datasets` keeps messages whose parts differ.
+    """
+    if isinstance(features, dict):
+        return type(features)({name: as_stored(column) for name, column in features.items()})
+    if hasattr(features, "feature"):  # a list of them
+        return replace(features, feature=as_stored(features.feature))
+    if getattr(features, "decode", False) and type(features).__name__ != "Json":
+        return replace(features, decode=False)
+    return features
 
 
 def _broken_off(error: Exception) -> None:
