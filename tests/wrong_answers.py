@@ -447,6 +447,16 @@ def _nothing(processor, batch, row, i):
     return torch.full_like(batch["input_ids"][i], -100)
 
 
+def _transposed_where_square(weight, A, B, alpha):
+    added = alpha / len(A) * (B @ A)
+    return weight + (added.T if len(weight) == weight.shape[1] else added)
+
+
+def _merged_in_place(weight, A, B, alpha):
+    weight += alpha / len(A) * (B @ A)
+    return weight
+
+
 def no_labels(processor, rows):
     batch = _collate(_nothing)(processor, rows)
     del batch["labels"]
@@ -578,6 +588,11 @@ RIGHT_ANSWERS = {
         _collate(_from()),
         after_the_padding,
         _lists(lambda labels: labels.clone()),
+    ],
+    "fine_tuning.merge": [
+        lambda weight, A, B, alpha: torch.einsum("or,ri->oi", B, A) * alpha / len(A) + weight,
+        lambda weight, A, B, alpha: torch.addmm(weight, B, A, alpha=alpha / B.shape[1]),
+        lambda weight, A, B, alpha: weight.double() + alpha / len(A) * (B @ A).double(),
     ],
     "grounding.parse": [
         lambda text: tuple(map(list, grounding.parse(text))),
@@ -1050,5 +1065,27 @@ WRONG_ANSWERS = {
         (labels_of_answers, "each token has a label"),
         (first_row_only, "your batch has 1"),
         (answers_without_question, "not those of the conversation"),
+    ],
+    "fine_tuning.merge": [
+        (lambda weight, A, B, alpha: weight + B @ A, "not scaled"),
+        (lambda weight, A, B, alpha: weight + alpha * (B @ A), "alpha alone"),
+        (lambda weight, A, B, alpha: weight + len(A) / alpha * (B @ A), "upside down"),
+        (lambda weight, A, B, alpha: weight + B @ A / len(A), "leave out alpha"),
+        (lambda weight, A, B, alpha: weight + alpha / len(A) ** 0.5 * (B @ A), "rsLoRA"),
+        (lambda weight, A, B, alpha: weight + alpha / A.shape[1] * (B @ A), "A's columns"),
+        (lambda weight, A, B, alpha: weight + alpha / len(B) * (B @ A), "B's rows"),
+        (lambda weight, A, B, alpha: weight + alpha * len(A) * (B @ A), "multiply by r"),
+        (lambda weight, A, B, alpha: alpha / len(A) * (B @ A), "only what the adapter adds"),
+        (lambda weight, A, B, alpha: weight.clone(), "W, unchanged"),
+        (lambda weight, A, B, alpha: weight - alpha / len(A) * (B @ A), "subtract"),
+        (lambda weight, A, B, alpha: alpha / len(A) * (weight + B @ A), "scale W too"),
+        (lambda weight, A, B, alpha: weight + alpha / len(A) * (A @ B), "only B @ A has"),
+        (lambda weight, A, B, alpha: B @ A.T, "only B @ A has"),
+        (lambda weight, A, B, alpha: A, "what you return is"),
+        (_transposed_where_square, "is transposed"),
+        (_merged_in_place, "changes `weight` itself"),
+        (lambda weight, A, B, alpha: weight + alpha / len(A) * (B @ A) + 1, "the first number is"),
+        (lambda weight, A, B, alpha: [weight, A, B], "of type list"),
+        (lambda weight, A, B, alpha: (weight + alpha / len(A) * (B @ A)).numpy(), "type ndarray"),
     ],
 }

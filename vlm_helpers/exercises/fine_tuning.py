@@ -138,6 +138,94 @@ def examine_collate(answer, materials) -> None:
             )
 
 
+# --- fine_tuning.merge ----------------------------------------------------------------------------
+
+
+def merge(weight, A, B, alpha):
+    rank = A.shape[0]
+    return weight + alpha / rank * (B @ A)
+
+
+def _adapters() -> list[tuple]:
+    """A wide, a high and a square matrix, each with an adapter of another rank and alpha."""
+    dice = torch.Generator().manual_seed(0)
+    cases = [(5, 4, 2, 3.0), (3, 8, 1, 5), (7, 7, 3, 2.0)]
+    return [
+        (
+            torch.randn(out, into, generator=dice),
+            torch.randn(rank, into, generator=dice),
+            torch.randn(out, rank, generator=dice),
+            alpha,
+        )
+        for out, into, rank, alpha in cases
+    ]
+
+
+_SHAPES = "A has a row, and B a column, for each of the r dimensions: only B @ A has W's shape."
+
+
+def examine_merge(answer, adapters) -> None:
+    for weight, A, B, alpha in adapters:
+        given = [weight.clone(), A.clone(), B.clone()]
+        got = call(
+            answer, *given, alpha, because={"shape|size|broadcast|inconsistent tensor": _SHAPES}
+        )
+        if not isinstance(got, torch.Tensor):
+            raise Wrong(f"Return the matrix, a tensor; this is of type {type(got).__name__}.")
+        got = got.detach()
+        if got.shape != weight.shape:
+            raise Wrong(
+                f"W is {list(weight.shape)}, and what you return is {list(got.shape)}. {_SHAPES}"
+            )
+        for name, before, after in zip(("weight", "A", "B"), (weight, A, B), given):
+            if not torch.equal(before, after):
+                raise Wrong(
+                    f"Your function changes `{name}` itself, so a second call would begin with "
+                    "something else: write no `+=`, `add_` or `mul_`, and return a new tensor."
+                )
+        _examine_merged(got, weight, A, B, alpha)
+
+
+def _examine_merged(got, weight, A, B, alpha) -> None:
+    """One case; `got` has W's shape."""
+    rank, product = A.shape[0], B @ A
+    right = weight + alpha / rank * product
+
+    def is_(value) -> bool:
+        return torch.allclose(got.to(value.dtype), value, rtol=1e-3, atol=1e-4)
+
+    if is_(right):
+        return
+    if is_(right - weight):
+        raise Wrong("That is only what the adapter adds: the merged matrix is W plus that.")
+    if is_(weight):
+        raise Wrong("That is W, unchanged: add the scaled product of B and A.")
+    if is_(2 * weight - right):
+        raise Wrong("You subtract what is to be added: that would take the adapter out again.")
+    scales = {
+        1.0: "The product is not scaled: multiply it by alpha / r.",
+        float(alpha): "You scale by alpha alone: divide it by the rank r, the number of A's rows.",
+        rank / alpha: "The scale is upside down: alpha / r, not r / alpha.",
+        1 / rank: "You divide by r but leave out alpha: the scale is alpha / r.",
+        alpha / rank**0.5: "alpha / √r is the scale of rsLoRA, a variant; here it is alpha / r.",
+        alpha / A.shape[1]: "You divide by the number of A's columns: r is that of its rows.",
+        alpha / B.shape[0]: "You divide by the number of B's rows: r is that of its columns.",
+        alpha * rank: "You multiply by r; the scale divides by it: alpha / r.",
+    }
+    for scale, message in scales.items():
+        if is_(weight + scale * product):
+            raise Wrong(message)
+    if is_(alpha / rank * (weight + product)) or is_(weight * alpha / rank + product):
+        raise Wrong("You scale W too: only the product of B and A is multiplied by alpha / r.")
+    square = weight.shape[0] == weight.shape[1]
+    if square and (is_(weight + alpha / rank * product.T) or is_(right.T)):
+        raise Wrong("What you add is transposed: B @ A, and not its transpose.")
+    raise Wrong(
+        f"For a W of {list(weight.shape)}, r = {rank} and alpha = {alpha:g} the first number is to "
+        f"be {right[0, 0]:.4f}; yours is {got[0, 0]:.4f}."
+    )
+
+
 EXERCISES = (
     Exercise(
         name="fine_tuning.collate",
@@ -158,5 +246,21 @@ EXERCISES = (
         solved=collate,
         materials=_materials,
         examine=examine_collate,
+    ),
+    Exercise(
+        name="fine_tuning.merge",
+        title="Merge an adapter",
+        difficulty=2,
+        minutes=8,
+        takeaway="That is all that `merge_and_unload` does, matrix by matrix: what comes out has "
+        "the old shape and costs nothing more. Once merged, A and B can't be told from W.",
+        hints=(
+            "`B @ A` has the shape of W. It is scaled by alpha / r, and r is the number of A's "
+            "rows: `A.shape[0]`.",
+            "`weight + alpha / A.shape[0] * (B @ A)`.",
+        ),
+        solved=merge,
+        materials=_adapters,
+        examine=examine_merge,
     ),
 )
