@@ -27,7 +27,7 @@ def text_tiles(draws: Draws, count: int, hard: float) -> Iterator[Tile]:
     """Tiles cut anywhere from one sheet of plain text, some of them shrunk."""
     sheet = text.sheet(draws, hard)
     for _ in range(count):
-        scale = draws.uniform(0.8, 1.6) if draws.chance(0.25 * hard) else 1.0
+        scale = draws.uniform(0.7, 1.3) if draws.chance(0.25 * hard) else 1.0
         room = sheet.ink.width - IMAGE_SIZE * scale
         strength = draws.uniform(0, 9) * draws.chance(0.5 * hard)
         noise = np.random.RandomState(draws.below(2**31)).normal(0, 1, (IMAGE_SIZE,) * 2)

@@ -34,9 +34,9 @@ class Stage(loop.Stage):
 STAGES = (
     # the tower learns to read, and to tell 350 things apart, from labels on every patch
     Stage(
-        "see", 6000, 30, {"vision": 6e-4, "heads": 2e-3},
-        {"text": 10, "pages": 9, "things": 8, "shapes": 3},
-        dense=1.0, easy=400, harder=1200, decay=1500,
+        "see", 6000, 30, {"vision": 1.5e-3, "heads": 2e-3},
+        {"text": 14, "pages": 9, "things": 5, "shapes": 2},
+        dense=1.0, easy=400, harder=1200, decay=2600,
     ),
     # the decoder learns to look: what stands on a strip, word for word; the tower rests
     Stage(

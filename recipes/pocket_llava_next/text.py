@@ -148,7 +148,7 @@ def sheet(draws: Draws, hard: float = 1.0, side: int = 240) -> Print:
     while y < side:
         if number == 0 and draws.chance(hard) or draws.chance(0.25 * hard):  # another look
             file = draws.pick(_files())
-            size = 7 + draws.below(8) if draws.chance(0.85) else 14 + draws.below(26)
+            size = 8 + draws.below(7) if draws.chance(0.9) else 14 + draws.below(18)
         if draws.chance(0.1):
             y += draws.uniform(0, 40)
         x = draws.uniform(-20, 12) if draws.chance(0.8) else draws.uniform(0, 200)

@@ -46,7 +46,7 @@ class Trainee(nn.Module):
         logs, loss = {}, 0.0
         if stage.dense:
             logs = self.sight.losses(features, {name: batch[name] for name in LABELS})
-            loss = stage.dense * (logs["letters"] + 0.5 * logs["things"] + 0.1 * logs["shapes"])
+            loss = stage.dense * (logs["letters"] + 0.5 * logs["things"] + 0.05 * logs["shapes"])
         if "ids" in batch:
             scores, targets = self.answers(features, batch)
             logs["answers"] = F.cross_entropy(scores, targets)
