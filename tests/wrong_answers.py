@@ -5,6 +5,7 @@ than the solution's. `test_exercises.py` gives each one to the check. A new exer
 here: without wrong answers its test fails.
 """
 
+import itertools
 import re
 from collections import Counter
 from fractions import Fraction
@@ -1035,10 +1036,33 @@ WRONG_ANSWERS = {
         ),
         (lambda points, floor: [_ends(p)[0] > floor for p in points], "no yes or no"),
         (lambda points, floor: [p for p in points if _ends(p)[0] > floor], "the whole points"),
-        (lambda points, floor: [p[0] for p in points if _ends(p)[0] > floor][:1], "only the first"),
+        (lambda points, floor: [p[0] for p in points if _ends(p)[0] > floor][:1], "only [80] is"),
         (lambda points, floor: [p[0] for p in points if _ends(p)[0] > floor] or None, "empty list"),
         (lambda points, floor: max(p[0] for p in points), "Return a list of steps"),
         (lambda points, floor: [], "are [80, 160], and you give []"),
+        (
+            lambda points, floor: [s for s, r, n in points if _ends((s, r / n, n))[0] > floor],
+            "not their share",
+        ),
+        (
+            lambda points, floor: [
+                p[0] for p in points if vh.evaluation.interval(*p[1:], level=0.9)[0] > floor
+            ],
+            "promises too much",
+        ),
+        (
+            lambda points, floor: [
+                s for s, r, n in points if r / n - 1.96 * (r * (n - r) / n**3) ** 0.5 > floor
+            ],
+            "promises too much",
+        ),
+        (
+            lambda points, floor: [
+                p[0] for p in itertools.takewhile(lambda p: _ends(p)[0] > floor, points)
+            ],
+            "at the first step that is not sure",
+        ),
+        (lambda points, floor: [p[0] for p in points[:1] if _ends(p)[0] > floor], "inside it"),
         (lambda points, floor: [p[0] for p in points if _ends(p[:1] + (1, 2))], "and you give"),
     ],
     "fine_tuning.collate": [

@@ -75,12 +75,13 @@ def surely_above(points, floor):
 
 
 # (points, floor): a curve that crosses its floor early and surely late; one that falls back; one
-# that never gets there; one that lies surely below.
+# that never gets there; one that lies surely below; one whose first point has too few questions.
 _CURVES = (
     ([(20, 9, 24), (40, 14, 24), (80, 40, 48), (160, 47, 48)], 0.5),
-    ([(10, 20, 24), (30, 15, 24), (60, 22, 24)], 0.6),
+    ([(10, 20, 24), (20, 21, 24), (30, 15, 24), (60, 22, 24)], 0.6),
     ([(50, 33, 60), (100, 36, 60), (200, 35, 60)], 0.55),
     ([(25, 0, 40), (75, 3, 40), (125, 10, 40)], 0.45),
+    ([(40, 20, 20), (80, 57, 60), (160, 58, 60)], 0.86),
 )
 
 
@@ -111,6 +112,12 @@ _MISTAKES = (
         lambda share, low, high, floor: low <= floor,
         "At step {step} the low end, {low:.2f}, is not above the floor of {floor}: these are the "
         "steps that are not sure. Turn the comparison round.",
+    ),
+    (
+        lambda share, low, high, floor: low > floor or share == 1 and floor < 1,
+        "At step {step} {right} of {n} are right, and yet the 95 % interval begins at {low:.2f}, "
+        "not above the floor of {floor}: take what `interval(right, n)` gives as it is. A lower "
+        "level, or the share minus standard errors (0 where all are right), promises too much.",
     ),
 )
 
@@ -147,15 +154,21 @@ def examine_surely_above(answer, curves) -> None:
             step, good, n = next(p for p in points if (p[0] in wrong) != (p[0] in right))
             low, high = evaluation.interval(good, n)
             raise Wrong(message.format(step=step, right=good, n=n, floor=floor, low=low, high=high))
-    for (points, floor), steps, right in zip(curves, given, rights):
-        if steps == right:
-            continue
-        case = f"For the points {points} and the floor {floor}"
-        if steps == [i for i, point in enumerate(points) if point[0] in right]:
-            raise Wrong(f"{case} you give {steps}: these are places in the list. Give the steps.")
-        if right and steps == right[:1]:
-            raise Wrong(f"{case} only the first is given; all of {right} are sure.")
-        raise Wrong(f"{case} the steps that are surely above are {right}, and you give {steps}.")
+    wrong = [case for case in zip(curves, given, rights) if case[1] != case[2]]
+    cut = [case for case in wrong if case[1]]
+    if cut and all(steps == right[: len(steps)] for _, steps, right in wrong):
+        (points, floor), steps, right = cut[0]
+        raise Wrong(
+            f"For the points {points} and the floor {floor} only {steps} is given; all of {right} "
+            "are sure. Does your loop end too early, by a `return` inside it or at the first step "
+            "that is not sure?"
+        )
+    (points, floor), steps, right = wrong[0]
+    case = f"For the points {points} and the floor {floor}"
+    if steps == [i for i, point in enumerate(points) if point[0] in right]:
+        raise Wrong(f"{case} you give {steps}: these are places in the list. Give the steps.")
+    never = "" if any(given) else " `interval` wants how many are right, not their share."
+    raise Wrong(f"{case} the steps that are surely above are {right}, and you give {steps}.{never}")
 
 
 EXERCISES = (
