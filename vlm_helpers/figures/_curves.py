@@ -51,7 +51,7 @@ def curves(
             for name, value in levels.get(label, {}).items():
                 ax.axhline(value, color=INK, linewidth=1, linestyle=(0, (4, 3)))
                 ax.annotate(
-                    name, (1, value), (-2, 2), xycoords=("axes fraction", "data"), ha="right",
+                    name, (1, value), (4, 0), xycoords=("axes fraction", "data"), va="center",
                     textcoords="offset points", fontsize=8.5, color=INK,
                 )  # fmt: skip
             for name, points in series.items():
