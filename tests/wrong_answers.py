@@ -701,6 +701,10 @@ WRONG_ANSWERS = {
     "grounding.resize": [
         (lambda box, photo, seen: box, "still pixels of what the model saw"),
         (_scaled(lambda p, s: s[0] / p[0], lambda p, s: s[1] / p[1]), "the wrong way"),
+        (
+            lambda b, p, s: [int(v * p[i % 2] / s[i % 2]) for i, v in enumerate(b)],
+            "cut off what is behind the point",
+        ),
         (_scaled(_across, _across), "alike, by the widths"),
         (_scaled(_down, _down), "alike, by the heights"),
         (_scaled(_down, _across), "for (height, width)"),
@@ -723,7 +727,10 @@ WRONG_ANSWERS = {
     "grounding.precision_recall": [
         (lambda p, t: grounding.precision_recall(t, p), "recall and precision"),
         (_scores(_on_any), "you count two hits"),
-        (_scores(_on_any, lambda p, t: _on_any(t, p)), "Your recall is right, but two boxes"),
+        (_scores(_on_any, lambda p, t: _matched(p, t)), "Your recall is right, but two boxes"),
+        (_scores(_on_any, lambda p, t: _on_any(t, p)), "Nothing is matched"),
+        (_scores(lambda p, t: _on_any(t, p)), "one box lies on two objects, and you count"),
+        (_scores(_matched, lambda p, t: _on_any(t, p)), "both count for your recall"),
         (
             _scores(lambda p, t: sum(vh.boxes.iou(*pair) >= 0.5 for pair in zip(p, t))),
             "in any order",

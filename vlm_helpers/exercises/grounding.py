@@ -331,6 +331,10 @@ _RESIZE_MISTAKES: tuple[tuple[Callable, str], ...] = (
         "photo's.",
     ),
     (
+        lambda b, p, s: [int(v) for v in to_photo(b, p, s)],
+        "You cut off what is behind the point: round, or keep it.",
+    ),
+    (
         lambda b, p, s: to_photo(b, s, p),
         "You go the wrong way: the box comes in pixels of what the model saw, and must become "
         "pixels of the photo.",
@@ -434,6 +438,7 @@ _FOUND = (  # predicted boxes, true boxes
         (_square(0.1, 0.1), _square(0.7, 0.1), _square(0.3, 0.5), _square(0.0, 0.7)),
         (_square(0.2, 0.1), _square(0.72, 0.1)),  # an IoU of a third is none
     ),
+    ((_square(0.52, 0.5),), (_square(0.5, 0.5), _square(0.54, 0.5))),  # one box on two things
 )
 
 
@@ -475,8 +480,23 @@ _SCORE_MISTAKES: tuple[tuple[Callable, str], ...] = (
     ),
     (
         _shares(_touched, lambda p, t: _touched(t, p)),
+        "Nothing is matched: in the first case two boxes lie on one object, in the last one box on "
+        "two objects. Match one to one, so that each counts once.",
+    ),
+    (
+        _shares(_touched, _hits),
         "Your recall is right, but two boxes on one object both count for your precision: match "
         "one to one, so that the second is wrong.",
+    ),
+    (
+        _shares(lambda p, t: _touched(t, p)),
+        "In the last case one box lies on two objects, and you count two hits: a box finds one "
+        "object.",
+    ),
+    (
+        _shares(_hits, lambda p, t: _touched(t, p)),
+        "Your precision is right, but in the last case one box lies on two objects, and both count "
+        "for your recall: a box finds one object.",
     ),
     (
         _shares(_in_order),
