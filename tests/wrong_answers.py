@@ -810,6 +810,13 @@ WRONG_ANSWERS = {
         ),
         (_patches(0, 2, 4, 5, 3, 1), "column by column, with the channels last"),
         (_patches(0, 4, 2, 1, 5, 3), "height and width twice"),
+        (_patches(0, 1, 2, 4, 3, 5), "each channel for itself"),
+        (
+            lambda pixels, size: (
+                pixels.reshape(2, 3, 4, 2, 4, 3).permute(0, 3, 5, 1, 2, 4).reshape(2, 6, 48)
+            ),
+            "want (rows, size)",
+        ),
         (lambda pixels, size: F.unfold(pixels, size, stride=size).mT, "calls `unfold`"),
         (lambda pixels, size: torch.nn.Unfold(size, stride=size)(pixels).mT, "calls `unfold`"),
         (lambda pixels, size: pixels.unfold(2, size, size).unfold(3, size, size), "calls `unf"),
@@ -829,17 +836,27 @@ WRONG_ANSWERS = {
         ),
     ],
     "architecture.merge": [
-        (lambda features, side: features.reshape(2, 4, 12), "four patches in a row"),
+        (lambda features, side: features.reshape(2, 9, 12), "four patches in a row"),
         (
-            lambda features, side: features.reshape(2, 4, 4, 3).transpose(1, 2).flatten(2),
+            lambda features, side: features.reshape(2, 4, 9, 3).transpose(1, 2).flatten(2),
             "a quarter of the picture apart",
+        ),
+        (
+            lambda f, side: (
+                f.unflatten(1, (2, 3, 2, 3)).permute(0, 2, 4, 1, 3, 5).reshape(2, 9, 12)
+            ),
+            "half the picture apart",
+        ),
+        (
+            lambda f, side: f.unflatten(1, (2, 3, 2, 3)).transpose(2, 3).flatten(3).flatten(1, 2),
+            "return [2, 9, 12], not [2, 4, 27]",
         ),
         (_merged(0, 3, 1, 2, 4, 5), "column by column"),
         (_merged(0, 1, 3, 4, 2, 5), "go down first"),
         (_merged(0, 3, 1, 4, 2, 5), "exchange rows and columns"),
         (_merged(0, 1, 3, 5, 2, 4), "mix the numbers"),
-        (lambda f, side: _merged(0, 1, 3, 2, 4, 5)(f, side).reshape(2, 4, 4, 3).mean(2), "a mean"),
-        (lambda f, side: _merged(0, 1, 3, 2, 4, 5)(f, side).unflatten(1, (2, 2)), "to be joined"),
+        (lambda f, side: _merged(0, 1, 3, 2, 4, 5)(f, side).reshape(2, 9, 4, 3).mean(2), "a mean"),
+        (lambda f, side: _merged(0, 1, 3, 2, 4, 5)(f, side).unflatten(1, (3, 3)), "to be joined"),
         (lambda f, side: _merged(0, 1, 3, 2, 4, 5)(f, side).flip(1), "token 0 of picture 0 holds"),
         (lambda features, side: features.mul_(2), "changes the features"),
         (lambda features, side: features[:, ::4], "four times as wide"),

@@ -48,7 +48,7 @@ class _NoUnfold(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _by(*order, flip=False):
+def _by(*order, flip=False, swap=False):
     """Wrong ways to cut: `order` permutes [batch, channels, rows, size, columns, size]."""
 
     def cut(pixels, size):
@@ -56,7 +56,8 @@ def _by(*order, flip=False):
         rows, columns = height // size, width // size
         if flip:  # taken for [batch, channels, width, height]
             rows, columns = columns, rows
-        parts = pixels.reshape(batch, channels, rows, size, columns, size).permute(order)
+        split = (size, rows, size, columns) if swap else (rows, size, columns, size)
+        parts = pixels.reshape(batch, channels, *split).permute(order)
         return parts.reshape(batch, rows * columns, channels * size * size)
 
     return cut
@@ -92,6 +93,16 @@ _MISTAKES = (
     (
         _by(0, 2, 4, 1, 5, 3),
         "Each of your patches is turned on its side: within it, height comes before width.",
+    ),
+    (
+        _by(0, 1, 2, 4, 3, 5),
+        "You cut each channel for itself: a patch holds all channels, so rows and columns come "
+        "before them.",
+    ),
+    (
+        _by(0, 3, 5, 1, 2, 4, swap=True),
+        "You split a side into (size, rows), which puts together what lies far apart: neighbours "
+        "in one patch want (rows, size).",
     ),
     (
         _by(0, 2, 4, 1, 3, 5, flip=True),
@@ -258,8 +269,8 @@ def merge(features, side):
 
 
 def _grids() -> tuple[torch.Tensor, int]:
-    """Two pictures of 4 x 4 patches, three numbers a patch, all of them different."""
-    return torch.arange(2 * 16 * 3, dtype=torch.float32).reshape(2, 16, 3), 4
+    """Two pictures of 6 x 6 patches, three numbers a patch, all of them different."""
+    return torch.arange(2 * 36 * 3, dtype=torch.float32).reshape(2, 36, 3), 6
 
 
 def _joined(*order):
@@ -283,6 +294,15 @@ _MERGING_MISTAKES = (
             features.reshape(len(features), 4, side * side // 4, -1).transpose(1, 2).flatten(2)
         ),
         "You join patches that lie a quarter of the picture apart: neighbours lie side by side.",
+    ),
+    (
+        lambda features, side: (
+            features.unflatten(1, (2, side // 2, 2, side // 2))
+            .permute(0, 2, 4, 1, 3, 5)
+            .reshape(len(features), side * side // 4, -1)
+        ),
+        "You split a side into (2, side // 2) and join patches half the picture apart: neighbours "
+        "want (side // 2, 2).",
     ),
     (
         _joined(0, 3, 1, 2, 4, 5),
@@ -311,7 +331,7 @@ def examine_merge(answer, materials) -> None:
     got = _tensor(call(answer, given, side, because=_BECAUSE_MERGE), "[batch, tokens, numbers]")
     if not torch.equal(given, features):
         raise Wrong("Your function changes the features that it was given: make new ones.")
-    if list(got.shape) == [2, 4, 3]:
+    if list(got.shape) == [2, 9, 3]:
         raise Wrong(
             "You keep the width, so something is thrown away (a mean blurs, a maximum picks): put "
             "the four vectors one after the other, four times as wide."
