@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 import vlm_helpers as vh
+from recipes import sft
 from recipes.sft import Numbered, load_rows, main
 from recipes.sft_checkpoints import is_whole, last_checkpoint
 from recipes.sft_rows import NUMBER
@@ -253,6 +254,26 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(monkeypatch, tmp_path,
                         lambda: False)  # fmt: skip
     with pytest.raises((FileNotFoundError, ValueError, RuntimeError), match=says):
         main(options(tmp_path, *more))
+
+
+def test_in_fp16_float32_learns(monkeypatch, tmp_path):
+    """TRL leaves a quantised model's adapters in bf16, which the scaler of fp16 cannot work on."""
+    dtypes = set()
+
+    class Quantised(sft.Trainer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.model.bfloat16()
+
+        def train(self, **_):
+            dtypes.update((p.requires_grad, p.dtype) for p in self.model.parameters())
+
+        def save_model(self):
+            pass
+
+    monkeypatch.setattr(sft, "Trainer", Quantised)
+    here(tmp_path, "--preflight", "false", "--fp16", "true")
+    assert dtypes == {(True, torch.float32), (False, torch.bfloat16)}
 
 
 def test_the_command_of_trl(tmp_path):

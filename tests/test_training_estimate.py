@@ -1,5 +1,7 @@
 """The estimate of a training step, against steps that are really made."""
 
+import functools
+
 import peft
 import pytest
 import torch
@@ -107,6 +109,26 @@ def test_the_model_stays_as_it_was(tmp_path):
     assert all(torch.equal(before[n], p) for n, p in model.state_dict().items())
     hooks = [h for m in model.modules() for h in [*m._forward_hooks.values()]]
     assert not any(hook.__module__.startswith("vlm_helpers") for hook in hooks)
+
+
+def wrapped(forward):
+    @functools.wraps(forward)
+    def run(*args, **kwargs):
+        return forward(*args, **kwargs)
+
+    return run
+
+
+def test_a_forward_that_is_wrapped():
+    """As trainers and device maps leave it: on the object, with the object's own inside."""
+    model = WAYS["LoRA, rank 16"](two_layers())
+    plain = vh.training.estimate(model, tokens=50, checkpointing=True)
+    decoder = model.get_base_model().get_decoder()
+    forwards = {m: wrapped(m.forward) for m in (model.get_base_model(), *decoder.layers)}
+    for module, forward in forwards.items():
+        module.forward = forward
+    assert vh.training.estimate(model, tokens=50, checkpointing=True) == plain
+    assert all(module.forward is forward for module, forward in forwards.items())
 
 
 def test_a_model_that_wants_more_than_pixel_values(tmp_path):

@@ -1101,6 +1101,7 @@ WRONG_ANSWERS = {
         (_collate(_from(offset=2)), "right is"),
         (_collate(_nothing), "nothing is learnt"),
         (_collate(_from(), padding_side="left"), "padded row 0 on the left"),
+        (_collate(_from(end=99), padding_side="left"), "padded row 0 on the left"),
         (_lists(lambda labels: labels.tolist()), "'labels' is of type list"),
         (_lists(lambda labels: labels.numpy()), "'labels' is of type ndarray"),
         (_lists(lambda labels: [row[row != -100] for row in labels]), "pad each row to"),

@@ -81,7 +81,7 @@ def examine_collate(answer, materials) -> None:
     for i in range(len(rows)):
         gap = int(got["attention_mask"][i].argmax())
         learnt = got["labels"][i].ne(-100).nonzero().flatten().tolist()
-        if gap and learnt and learnt == _places(want, i):
+        if gap and learnt and learnt[0] == _places(want, i)[0]:
             raise Wrong(
                 f"The processor padded row {i} on the left, with {gap} tokens, and you count from "
                 "its left end: pass `padding_side='right'`, or begin after the padding."

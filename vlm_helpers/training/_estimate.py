@@ -279,6 +279,8 @@ def _shapes(model: Any) -> Any:
     for module in copied.modules():
         if getattr(module, "gradient_checkpointing", False):
             module.gradient_checkpointing = False  # what it saves is reckoned here
+        # Trainers and device maps wrap `forward` on the object; the wrapper holds the original's.
+        module.__dict__.pop("forward", None)
     return copied
 
 
