@@ -3,9 +3,10 @@
 pocket-llava learns to name the outermost object ("Which object is the leftmost?") as notebook 08
 teaches it: TRL's SFTTrainer, batches of 8, AdamW without decay, 5 steps of warm-up, then a cosine
 to zero. LoRA (rank 16, on the decoder), all weights and the projector alone take the same 48 steps
-over the same rows, each at two rates of its own, as no one rate is fair to all: one from its good
-range, with three seeds, and one that is too high for it, with one. A seed draws other training
-rows, another order and another LoRA.
+over the same rows, each at two rates of its own, as no one rate is fair to all: one with three
+seeds, and one that is too high for it, with one. The projector, which forgets much at the first
+too, has a third, lower rate, with one seed. A seed draws other training rows, another order and
+another LoRA.
 
 Two more things are varied, with one seed. The labels: answers only, or every token, TRL's default.
 And replay, of rows with all the old skills, one for three new ones, so 16 steps more: "mixed" takes
@@ -32,6 +33,7 @@ RATES = {
     "everything": (1e-4, 5e-4),
     "projector": (2e-3, 6e-3),
 }
+LOW = 7e-4  # of the projector
 SKILLS = ("color", "shape", "size", "count", "exists", "relation", "number", "word")
 EACH, N_NEW = 12, 80
 SIDES = {"leftmost": (0, min), "rightmost": (0, max), "highest": (1, min), "lowest": (1, max)}
@@ -46,7 +48,7 @@ def settings() -> list[dict]:
         for number in range(2)
     )
     replay = [high[1] | {"replay": way} for way in ("mixed", "after")]
-    first = [*good, *high, *replay, good[0] | {"labels": "all"}]
+    first = [*good, *high, *replay, good[0] | {"labels": "all"}, good[2] | {"rate": LOW}]
     parts = [((0,), first), ((1, 2), good)]
     return [{"seed": seed, **one} for seeds, part in parts for seed in seeds for one in part]
 
