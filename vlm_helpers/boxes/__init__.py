@@ -166,13 +166,13 @@ def write(
             raise ValueError(f"A label is a text or None, not {shape.label!r}.")
     inside = [shape.clipped() for shape in boxes]
 
-    def again(some: list) -> list[tuple[str, str | None]]:
-        text = found.write(some, *options)
+    def back(text: str) -> list[tuple[str, str | None]]:
         return _labels(parse(text, format, image_size, resized=resized, task=task).shapes)
 
-    if again(inside) != _labels(inside):
-        _blame(inside, format, again)
-    return found.write(inside, *options)
+    text = found.write(inside, *options)
+    if back(text) != _labels(inside):
+        _blame(inside, format, lambda some: back(found.write(some, *options)))
+    return text
 
 
 def _labels(shapes: Sequence[Box | Point | Polygon]) -> list[tuple[str, str | None]]:
