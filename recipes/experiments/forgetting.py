@@ -27,6 +27,14 @@ import tempfile
 from contextlib import redirect_stdout
 from io import StringIO
 
+import datasets
+import torch
+import transformers
+from peft import LoraConfig
+from trl import SFTConfig, SFTTrainer
+
+import vlm_helpers as vh
+
 BATCH, STEPS, REPLAY_STEPS, POINTS = 8, 48, 16, (16, 48, 64)
 RATES = {
     "LoRA": (1e-3, 3e-3),
@@ -55,8 +63,6 @@ def settings() -> list[dict]:
 
 def row(seed: int, split: str) -> dict | None:
     """A training row of the new skill; None where two objects lie nearly equally far out."""
-    import vlm_helpers as vh
-
     scene = vh.scenes.sample(seed, split, n_objects=2 + seed % 3, sign=False)
     word = list(SIDES)[seed // 3 % 4]
     axis, first = SIDES[word]
@@ -83,10 +89,6 @@ def new_rows(first: int, number: int, split: str = "train") -> list[dict]:
 
 @functools.cache
 def old_rows():
-    import datasets
-
-    import vlm_helpers as vh
-
     path = vh.loading.pocket_folder().parent / "pocket-instruct" / "train.parquet"
     return datasets.load_dataset("parquet", data_files=str(path), split="train")
 
@@ -94,8 +96,6 @@ def old_rows():
 @functools.cache
 def questions():
     """The new skill's questions, and the old ones'."""
-    import vlm_helpers as vh
-
     new = [
         {
             "images": one["images"],
@@ -109,8 +109,6 @@ def questions():
 
 def asked(model, processor, last: bool) -> dict:
     """Right answers of a model, and the scores of the old questions by their ids."""
-    import vlm_helpers as vh
-
     vlm, (new, old) = vh.VLM(model, processor), questions()
     options = {"batch_size": 60, "max_new_tokens": 8}
     learnt = vh.evaluation.quiz(vlm, new if last else new[::2], **options)
@@ -126,8 +124,6 @@ def asked(model, processor, last: bool) -> dict:
 
 @functools.cache
 def before() -> dict:
-    import vlm_helpers as vh
-
     vlm = vh.load("pocket-llava", dtype="float32")
     return asked(vlm.model, vlm.processor, True)
 
@@ -147,8 +143,6 @@ def point(step: int, now: dict) -> dict:
 
 def phases(seed: int, replay: str) -> list[tuple]:
     """The rows to train on, one list a phase, in the order in which they are taken."""
-    import datasets
-
     old = old_rows()
     new = datasets.Dataset.from_list(
         new_rows(10_000 * (seed + 1), BATCH * STEPS), features=old.features
@@ -162,14 +156,6 @@ def phases(seed: int, replay: str) -> list[tuple]:
 
 
 def run(seed: int, trained: str, rate: float, labels: str, replay: str) -> list[dict]:
-    import datasets
-    import torch
-    import transformers
-    from peft import LoraConfig
-    from trl import SFTConfig, SFTTrainer
-
-    import vlm_helpers as vh
-
     datasets.disable_progress_bars()
     torch.manual_seed(seed)
     vlm = vh.load("pocket-llava", dtype="float32")

@@ -23,6 +23,11 @@ from __future__ import annotations
 
 import functools
 
+import torch
+from transformers import AutoProcessor
+
+import vlm_helpers as vh
+
 SKILLS = ("color", "shape", "size")
 OBJECTS = (1, 2, 3)
 EACH = 20  # questions of a skill about pictures of so many objects, for each seed
@@ -57,10 +62,6 @@ def settings() -> list[dict]:
 
 def begin(seed: int):
     """The base model and a new model of the same configuration."""
-    import torch
-
-    import vlm_helpers as vh
-
     torch.manual_seed(seed)
     vlm = vh.load("pocket-llava-base", device="cpu", dtype="float32")
     return vlm, type(vlm.model)(vlm.model.config)
@@ -73,8 +74,6 @@ def forget(model, new, parts: tuple[str, ...]) -> None:
 
 
 def scene(seed: int, split: str = "train"):
-    import vlm_helpers as vh
-
     return vh.scenes.sample(seed, split, n_objects=1 + seed % 3, sign=False)
 
 
@@ -106,10 +105,6 @@ def talk_row(seed: int) -> dict:
 
 @functools.cache
 def collator():
-    from transformers import AutoProcessor
-
-    import vlm_helpers as vh
-
     folder = vh.loading.pocket_folder("pocket-llava-base")
     return vh.collators.AnswerCollator(AutoProcessor.from_pretrained(folder))
 
@@ -122,8 +117,6 @@ def batch(make_row, first: int) -> dict:
 
 def train(vlm, make_row, parts, rate, steps, first, *, projector_rate=None, at=None, points=()):
     """`at(step)` is called after the steps in `points` that come."""
-    import torch
-
     model = vlm.model
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(any(part in name for part in parts))
@@ -166,13 +159,8 @@ def first_seed(seed: int) -> int:
 
 @functools.cache
 def floors(skill: str, objects: int, n: int = 400) -> dict[str, float]:
-    import vlm_helpers as vh
-
     exam = vh.evaluation.exam(vh.scenes, skill, n, n_objects=objects, sign=False)
-    items = [
-        {"question": q.text, "answer": q.answer, "candidates": list(q.candidates), "skill": skill}
-        for _, q in exam.pairs
-    ]
+    items = ({**vars(q), "question": q.text} for _, q in exam.pairs)
     found = vh.evaluation.floors(items).loc[skill]
     return {"majority": found["majority"], "any_object": found["any candidate"]}
 
@@ -182,8 +170,6 @@ class Exam:
     one, each is the likeliest to come next. Greedy decoding then gives the same."""
 
     def __init__(self, vlm, seed: int):
-        import vlm_helpers as vh
-
         self.model, self.cells = vlm.model, {}
         for objects in OBJECTS:
             for skill in SKILLS:
@@ -195,8 +181,6 @@ class Exam:
                 self.cells[skill, objects] = collator()(rows)
 
     def __call__(self, blind: bool = False) -> dict[tuple[str, int], int]:
-        import torch
-
         right = {}
         for key, batch in self.cells.items():
             pixels = batch["pixel_values"]

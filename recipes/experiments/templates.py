@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 
+import vlm_helpers as vh
+
 TEMPLATES = {
     "right": "USER: <image>\n{q} ASSISTANT:",
     "space at the end": "USER: <image>\n{q} ASSISTANT: ",
@@ -32,8 +34,6 @@ def settings() -> list[dict]:
 
 @functools.cache
 def _model():
-    import vlm_helpers as vh
-
     return vh.load()
 
 
@@ -50,8 +50,6 @@ def ask(template: str, pictures, questions) -> list[str]:
 
 
 def run(template: str, first_seed: int) -> list[dict]:
-    import vlm_helpers as vh
-
     exam = vh.evaluation.exam(vh.scenes, SKILLS, EACH, first_seed=first_seed)
     blind = template == "right, but blind"
     text = TEMPLATES["right" if blind else template]
