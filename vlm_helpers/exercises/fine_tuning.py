@@ -149,7 +149,7 @@ def merge(weight, A, B, alpha):
 def _adapters() -> list[tuple]:
     """A wide, a high and a square matrix, each with an adapter of another rank and alpha."""
     dice = torch.Generator().manual_seed(0)
-    cases = [(5, 4, 2, 3.0), (3, 8, 1, 5), (7, 7, 3, 2.0)]
+    cases = [(5, 4, 2, 7.0), (3, 8, 1, 5), (7, 7, 3, 2.0)]
     return [
         (
             torch.randn(out, into, generator=dice),
@@ -202,7 +202,10 @@ def _examine_merged(got, weight, A, B, alpha) -> None:
         raise Wrong("That is W, unchanged: add the scaled product of B and A.")
     if is_(2 * weight - right):
         raise Wrong("You subtract what is to be added: that would take the adapter out again.")
+    rounded = f"alpha / r is {alpha / rank:g} here, and you round it: divide by `/`, not by `//`."
     scales = {
+        float(alpha // rank): rounded,
+        float(-(-alpha // rank)): rounded,
         1.0: "The product is not scaled: multiply it by alpha / r.",
         float(alpha): "You scale by alpha alone: divide it by the rank r, the number of A's rows.",
         rank / alpha: "The scale is upside down: alpha / r, not r / alpha.",

@@ -46,17 +46,39 @@ _SIZES = {
     "small": {"small", "smaller", "smallest", "little", "tiny"},
     "large": {"large", "larger", "largest", "big", "bigger", "biggest"},
 }
+_SIDES = {
+    "left": {"left", "leftmost"},
+    "right": {"right", "rightmost"},
+    "top": {"top", "upper", "uppermost", "high", "higher", "highest"},
+    "bottom": {"bottom", "lower", "lowermost", "low", "lowest"},
+    "middle": {"middle", "center", "centre", "central"},
+}
 _NEGATIONS = {"not", "isn", "isnt", "aren", "no", "never", "neither", "except", "without"}
 
 
-def _named_by_size(words: set[str], objects: Sequence, meant: Any) -> None:
+def _fitting(words: set[str], things: Sequence) -> list:
+    """Those of the size, and at the side, of which the words speak."""
+    sizes = {size for size, alike in _SIZES.items() if words & alike} or set(_SIZES)
+    sides = {side for side, alike in _SIDES.items() if words & alike}
+    return [t for t in things if t.size in sizes and sides <= set(t.place.split())]
+
+
+def _named_by_size(said: list[str], objects: Sequence, meant: Any) -> None:
     """A thing may be named without its shape, as "the large object", where only one is meant."""
+    words = set(said)
     if not words & _THINGS:
+        plain = _PLAIN.union(_NEGATIONS, scenes.COLORS, *_SIZES.values(), *_SIDES.values())
+        if strange := [word for word in said if word not in plain]:
+            raise Wrong(
+                f'Nothing that we ask about here goes by the name of "{strange[-1]}": name the '
+                f"{SHAPE}."
+            )
         raise Wrong("Your question names no thing in the picture: whose color do you ask for?")
-    sizes = [size for size, alike in _SIZES.items() if words & alike]
-    fit = [thing for thing in objects if thing.size in sizes or not sizes]
+    fit = [meant] if words & _NEGATIONS else _fitting(words, objects)
     if len(fit) > 1:
         raise Wrong(f"That can still mean {len(fit)} things in the picture: say which.")
+    if not fit:
+        raise Wrong(f"There is no such thing here: look where the {MEANT} {SHAPE} is.")
     if fit != [meant]:
         raise Wrong(f"That is another thing: we mean the {MEANT} {SHAPE}.")
 
@@ -67,7 +89,8 @@ def examine_question(answer, bench: Bench) -> None:
         raise Wrong(
             f"A question is a text in quotation marks; this is of type {type(answer).__name__}."
         )
-    words = set(re.findall(r"[a-z]+", answer.lower()))
+    in_order = re.findall(r"[a-z]+", answer.lower())
+    words = set(in_order)
     if not words:
         raise NotAttempted("The question is empty.")
     objects = bench.scene.objects
@@ -84,7 +107,7 @@ def examine_question(answer, bench: Bench) -> None:
             "read it."
         )
     if not named:
-        _named_by_size(words, objects, meant)
+        _named_by_size(in_order, objects, meant)
     elif absent := sorted(named - there):
         raise Wrong(
             f"There is no {absent[0]} in this picture. Asked about what is not there, the model "
@@ -105,9 +128,12 @@ def examine_question(answer, bench: Bench) -> None:
             f"Your question speaks of several {MEANT} {SHAPE}s, and there is one: write "
             f"`{SHAPE}`, without the s."
         )
-    names_other = words & _SIZES[other.size] and not words & _NEGATIONS
-    if names_other and not words & _SIZES[meant.size]:
-        raise Wrong(f"That is the other {SHAPE}: we mean the {MEANT} one.")
+    if named == {SHAPE} and not words & _NEGATIONS:
+        fit = _fitting(words, stars)
+        if not fit:
+            raise Wrong(f"There is no such {SHAPE}: look where the {MEANT} one is.")
+        if fit == [other]:
+            raise Wrong(f"That is the other {SHAPE}: we mean the {MEANT} one.")
     said = bench.ask(answer)
     if said.strip(" .").lower() != meant.color:
         raise Wrong(
