@@ -15,9 +15,10 @@ GROUND = LAYERS["the ground"]
 # in a commit that says what the lines are for, and why they are not in the place of others.
 CEILINGS = {
     "exercises": 2930,
+    "widgets": 165,
     "training": 850,
-    "figures": 1100,
-    "evaluation": 1850,
+    "figures": 1160,
+    "evaluation": 2440,
     "collators": 650,
     "loading": 1700,
     "prompts": 350,

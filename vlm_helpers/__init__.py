@@ -36,6 +36,7 @@ _SUBMODULES = (
     "prompts",
     "scenes",
     "training",
+    "widgets",
     "zoo",
 )
 _FROM_LOADING = ("VLM", "load")

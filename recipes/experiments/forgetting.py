@@ -155,7 +155,15 @@ def phases(seed: int, replay: str) -> list[tuple]:
     return [datasets.concatenate_datasets([new, old.select(again)])]
 
 
-def run(seed: int, trained: str, rate: float, labels: str, replay: str) -> list[dict]:
+def tuned(
+    seed: int,
+    trained: str = "LoRA",
+    rate: float = RATES["LoRA"][0],
+    labels: str = "answers",
+    replay: str = "none",
+    seen=lambda model, processor, step, last: None,
+):
+    """pocket-llava with the new skill, and its processor; `seen` is called at each of `POINTS`."""
     datasets.disable_progress_bars()
     torch.manual_seed(seed)
     vlm = vh.load("pocket-llava", dtype="float32")
@@ -167,15 +175,13 @@ def run(seed: int, trained: str, rate: float, labels: str, replay: str) -> list[
         config = LoraConfig(r=16, lora_alpha=32, target_modules=r".*language_model.*_proj")
     answers_only = vh.collators.AnswerCollator(processor) if labels == "answers" else None
     rows = phases(seed, replay)
-    total = sum(map(len, rows)) // BATCH
-    points, done = [point(0, before())], 0
+    total, done = sum(map(len, rows)) // BATCH, 0
 
     class Points(transformers.TrainerCallback):
         def on_step_end(self, args, state, control, model, **_):
             step = done + state.global_step
             if step in POINTS or step == total:
-                now = asked(model.eval(), processor, step == total)
-                points.append(point(step, now))
+                seen(model.eval(), processor, step, step == total)
                 model.train()
 
     for phase in rows:
@@ -193,4 +199,14 @@ def run(seed: int, trained: str, rate: float, labels: str, replay: str) -> list[
             )  # fmt: skip
             trainer.train()
         model, config, done = trainer.model, None, done + steps
+    return model.eval(), processor
+
+
+def run(**setting) -> list[dict]:
+    points = [point(0, before())]
+
+    def seen(model, processor, step: int, last: bool) -> None:
+        points.append(point(step, asked(model, processor, last)))
+
+    tuned(**setting, seen=seen)
     return points

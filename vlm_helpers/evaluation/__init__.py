@@ -5,6 +5,7 @@
     run.by("skill")                              # share right, its interval, how many were asked
     vh.evaluation.floors(items)                  # what nobody needs a model for
     vh.evaluation.blind(vlm, items).by("skill")  # the same questions about grey pictures
+    vh.evaluation.bradley_terry(votes).table     # ratings from votes on pairs of answers
     vh.evaluation.extract("So it is (B).", ["red", "blue"], rule="mmmu")  # as a benchmark reads it
 
 An item is a dict: `question`, `answer`, a picture in `image` or several in `images`, and what else
@@ -12,12 +13,14 @@ it may have: `id`, `skill`, `candidates`, and `options` where the answer is a le
 `datasets` data set with these columns is one.
 """
 
+from vlm_helpers.evaluation._arena import Arena, Pair, votes
 from vlm_helpers.evaluation._circular import Circular, all_right, circular_eval, rotations
 from vlm_helpers.evaluation._exam import Exam, exam
 from vlm_helpers.evaluation._experiments import experiment
 from vlm_helpers.evaluation._floors import floors
 from vlm_helpers.evaluation._pope import pope
 from vlm_helpers.evaluation._quiz import Run, blind, exact, quiz
+from vlm_helpers.evaluation._ratings import VOTES, Difference, Ratings, bradley_terry
 from vlm_helpers.evaluation._statistics import Comparison, interval, paired
 from vlm_helpers.evaluation.rules import (
     RULES,
@@ -39,14 +42,20 @@ from vlm_helpers.evaluation.rules import (
 
 __all__ = [
     "RULES",
+    "VOTES",
+    "Arena",
     "Circular",
     "Comparison",
+    "Difference",
     "Exam",
     "Letter",
+    "Pair",
+    "Ratings",
     "Run",
     "all_right",
     "anls",
     "blind",
+    "bradley_terry",
     "by_rule",
     "cer",
     "cider",
@@ -65,6 +74,7 @@ __all__ = [
     "quiz",
     "relaxed_accuracy",
     "rotations",
+    "votes",
     "vqa_accuracy",
     "wer",
     "written_number",

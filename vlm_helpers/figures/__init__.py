@@ -9,6 +9,7 @@
     vh.figures.models(vh.catalog.table())                size and image resolution of real models
     vh.figures.prompt_strips({"yi-vl": pieces})          prompts, coloured by who wrote what
     vh.figures.matrix(table)                             shares in a table, as a map of colours
+    vh.figures.ranking(table)                            ratings or scores with their intervals
     vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
 
 Each draws a new pyplot figure: Jupyter shows it once, below what the cell prints; elsewhere
@@ -23,6 +24,7 @@ from vlm_helpers.figures._matrix import matrix
 from vlm_helpers.figures._models import models
 from vlm_helpers.figures._pictures import show
 from vlm_helpers.figures._prompts import prompt_strips
+from vlm_helpers.figures._ranking import ranking
 from vlm_helpers.figures._spans import spans
 from vlm_helpers.figures._style import (
     BLUE,
@@ -39,6 +41,6 @@ from vlm_helpers.figures._tokens import next_tokens
 
 __all__ = [
     "BLUE", "GREEN", "GREY", "INK", "ORANGE", "PALETTE", "PURPLE", "SKY", "VERMILION",
-    "boxes", "curves", "families", "matrix", "models", "next_tokens", "prompt_strips", "sequences",
-    "show", "spans",
+    "boxes", "curves", "families", "matrix", "models", "next_tokens", "prompt_strips", "ranking",
+    "sequences", "show", "spans",
 ]  # fmt: skip
