@@ -3,10 +3,12 @@
     with Hub() as hub:                       # set HF_ENDPOINT=hub.url before huggingface_hub is
         commit = hub.add("me/model", folder)  # imported, and HF_HUB_DISABLE_XET=1
         hub.fail("me/gated", "gated")
+    hub.about["me/model"] = {"pipeline_tag": "image-text-to-text", "downloads": 7}
 
 It keeps models and datasets in memory, one list of commits each, and answers what the client asks
-for downloads (info, tree, paths, HEAD and GET with ranges) and for pushes (create, preupload, LFS,
-commit). `requests` lists what was asked: (method, path, bytes sent back).
+for downloads (info, tree, paths, HEAD and GET with ranges), for pushes (create, preupload, LFS,
+commit) and for the models of a task (page by page). `requests` lists what was asked: (method, path,
+bytes sent back).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 # status, X-Error-Code, X-Error-Message: what the Hub answers in each case
 FAILURES = {
@@ -33,6 +35,7 @@ FAILURES = {
 # And what is no answer of the Hub's at all: the page of a captive portal, and a byte now and then,
 # as the answer to every question or to those for a file's content.
 STRANGE = ("login page", "drip", "drip content")
+PAGE = 3  # models on a page of the listing; the Hub has a thousand
 
 
 def child_environment(cache: Path) -> dict[str, str]:
@@ -48,6 +51,7 @@ class Hub:
 
     def __init__(self):
         self.commits: dict[str, list[tuple[str, dict[str, bytes]]]] = {}  # name: (sha, files), …
+        self.about: dict[str, dict] = {}  # what the listing says of a model, beside its name
         self.failing: dict[str, str] = {}
         self.renamed: dict[str, tuple[str, int]] = {}  # an old name: the new one, and a status
         self.requests: list[tuple[str, str, int]] = []
@@ -160,6 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
             (r"/api/(?P<name>.+?)/revision/(?P<rev>[^/]+)", self.info),
             (r"/(?P<name>.+?)/resolve/(?P<rev>[^/]+)/(?P<file>.+)", self.resolve),
             (r"/api/(?P<name>(models|datasets)/.+)", self.info),
+            (r"/api/models", self.listing),
         ):
             if match := re.fullmatch(pattern, path):
                 known = match.groupdict()
@@ -200,6 +205,36 @@ class _Handler(BaseHTTPRequestHandler):
         siblings = [{"rfilename": path} for path in files]
         kind = {"id": name.removeprefix("datasets/"), "private": False, "downloads": 0, "likes": 0}
         self.answer({**kind, "sha": sha, "siblings": siblings, "tags": [], "gated": False})
+
+    def listing(self, body):
+        """The models of a task, `PAGE` at a time, and after each page where the next one is."""
+        if (how := self.hub.failing.get("the listing")) in STRANGE:
+            return self.be_strange(how)
+        if how:
+            return self.refuse(how)
+        asked = parse_qs(urlsplit(self.path).query)
+        (task,), (sort,), (limit,), (search,), (start,) = (
+            asked.get(name, [default])
+            for name, default in (
+                ("pipeline_tag", None), ("sort", "likes"), ("limit", PAGE), ("search", ""),
+                ("cursor", 0),
+            )
+        )  # fmt: skip
+        found = [
+            {"_id": oid(name.encode())[:24], "id": name, **about}
+            for name, about in self.hub.about.items()
+            if task in (None, about.get("pipeline_tag")) and search.lower() in name.lower()
+        ]
+        found.sort(key=lambda model: model.get(sort, 0), reverse=True)
+        start, size = int(start), min(int(limit), PAGE)
+        if "expand" in asked:
+            kept = {"_id", "id", *asked["expand"]}
+            found = [{k: v for k, v in model.items() if k in kept} for model in found]
+        more = {}
+        if start + size < len(found):
+            query = urlencode({**asked, "cursor": [start + size]}, doseq=True)
+            more["Link"] = f'<{self.hub.url}/api/models?{query}>; rel="next"'
+        self.answer(found[start : start + size], **more)
 
     def entries(self, files, wanted):
         return [

@@ -20,7 +20,7 @@ CEILINGS = {
     "figures": 1160,
     "evaluation": 2440,
     "collators": 650,
-    "loading": 1700,
+    "loading": 1785,
     "prompts": 350,
     "zoo": 630,
     "catalog": 430,

@@ -9,14 +9,25 @@ for instance after training.
     vlm = vh.load("llava-hf/llava-v1.6-mistral-7b-hf")         # one on the Hub
     vlm.ask(picture, "What is this?")
 
-`estimate_memory` says what a model needs before it is fetched, `get_folder` and `pocket_folder`
-where its files are; `to_rgb` opens a picture as `ask` does.
+`browse` lists what the Hub has for a task. `estimate_memory` says what a model needs before it is
+fetched, `get_folder` and `pocket_folder` where its files are; `to_rgb` opens a picture as `ask`
+does.
 """
 
+from vlm_helpers.loading._browse import browse
 from vlm_helpers.loading._card import Card
 from vlm_helpers.loading._checkpoints import get_folder, pocket_folder
 from vlm_helpers.loading._load import estimate_memory, load
 from vlm_helpers.loading._vlm import VLM
 from vlm_helpers.pictures import to_rgb
 
-__all__ = ["VLM", "Card", "estimate_memory", "get_folder", "load", "pocket_folder", "to_rgb"]
+__all__ = [
+    "VLM",
+    "Card",
+    "browse",
+    "estimate_memory",
+    "get_folder",
+    "load",
+    "pocket_folder",
+    "to_rgb",
+]

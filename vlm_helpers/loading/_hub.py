@@ -60,7 +60,7 @@ def fetch_config(repo: str, revision: str | None) -> tuple[Path, str]:
             try:
                 ask()
             except Exception as error:
-                if not _unreachable(error):
+                if not unreachable(error):
                     raise
                 cached, trouble = True, error
         try:
@@ -93,7 +93,7 @@ def fetch(repo: str, commit: str | None, names: list[str]) -> Path:
                 return Path(snapshot_download(repo, **wanted, tqdm_class=tqdm))
             return Path(within(FILES + size / SLOWEST, snapshot_download, repo, **wanted))
         except Exception as error:
-            if not _unreachable(error):
+            if not unreachable(error):
                 raise
             return Path(snapshot_download(repo, **wanted, local_files_only=True))
 
@@ -110,7 +110,7 @@ def _size(repo: str, commit: str | None, names: list[str]) -> float:
     try:
         return sum(within(ANSWER, sizes)) if names else 0
     except Exception as error:
-        if _unreachable(error):
+        if unreachable(error):
             raise
         return float("inf")
 
@@ -139,7 +139,7 @@ def within(seconds: float, call: Callable[..., Any], *args: Any, **options: Any)
     return result
 
 
-def _unreachable(error: Exception) -> bool:
+def unreachable(error: Exception) -> bool:
     """Whether the Hub gave no answer, or only that it is out of order, or a stranger answered."""
     status = _status(error)
     # The client lets the errors of its HTTP library, httpx or httpx2, through.
@@ -224,7 +224,7 @@ def sentences(repo: str, revision: str | None = None) -> Iterator[None]:
             ) from None
         if isinstance(error, TimeoutError):
             raise absent("the Hub answers too slowly") from None
-        if isinstance(error, errors.LocalEntryNotFoundError) or _unreachable(error):
+        if isinstance(error, errors.LocalEntryNotFoundError) or unreachable(error):
             raise absent("the Hub cannot be reached") from None
         if isinstance(error, OSError) and error.errno is not None:
             kind = PermissionError if isinstance(error, PermissionError) else OSError
