@@ -193,6 +193,20 @@ def test_odd_sizes(models, size):
         assert isinstance(models(family).ask(picture(4, size), "What?", max_new_tokens=2), str)
 
 
+@pytest.mark.parametrize("size", [(128, 128), (40, 20), (16, 90)])
+def test_a_picture_larger_than_every_grid_says_what_is_lost(models, size):
+    picture = Image.new("RGB", size, "navy")
+    scale = max(min(w / size[0], h / size[1]) for w, h in ((32, 16), (16, 32), (32, 32)))
+    with pytest.warns(UserWarning, match=f"at {scale:.0%} of its size: print 20 pixels high"):
+        models("llava_next").ask(picture, "what?", max_new_tokens=1)
+
+
+@pytest.mark.parametrize(("family", "size"), [("llava_next", (32, 20)), ("llava", (500, 500))])
+def test_pictures_that_fit_and_models_without_tiles_are_not_warned_of(models, family, size, noise):
+    models(family).ask(Image.new("RGB", size, "navy"), "what?", max_new_tokens=1)
+    assert noise() == []
+
+
 def test_location_tokens_survive_and_special_ones_do_not(vlm):
     text = "a star <loc_12><loc_5> and <loc_63>"
     answer = vlm.ask(None, "Where?", logits_processor=[Force(vlm, f"<s> {text}\n<pad>")])

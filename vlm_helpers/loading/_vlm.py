@@ -17,6 +17,7 @@ from vlm_helpers._words import first_line, whole_number
 from vlm_helpers.conversations import marks, questions, read
 from vlm_helpers.loading._card import Card, check_pair, describe
 from vlm_helpers.loading._generation import evaluating, options
+from vlm_helpers.loading._tiles import warn_of_shrinking
 
 # What models say of pictures and settings that are not theirs.
 _MISFIT = re.compile("(?i)image|shapes|size of tensor|index out of range")
@@ -71,7 +72,8 @@ question: a picture, a list of pictures, or None |
 
         Raises `TypeError` and `ValueError` for questions and options that cannot be, among them
         prompts longer than the context, what `to_rgb` raises for pictures, and
-        `FloatingPointError` where the model computes NaN.
+        `FloatingPointError` where the model computes NaN. Warns where a model that cuts pictures
+        into tiles has no grid as large as the picture.
         """
         talks, single = questions(images, question, marks(self.processor))
         batch_size = whole_number("batch_size", batch_size, 1)
@@ -182,12 +184,13 @@ question: a picture, a list of pictures, or None |
             raise ValueError(
                 f"The processor of {self.card.name} cannot take this prompt: {first_line(error)}"
             ) from error
-        length, context = inputs["input_ids"].shape[1], self.card.context_length
-        if context and length >= context:
+        card, length = self.card, inputs["input_ids"].shape[1]
+        if card.context_length and length >= card.context_length:
             raise ValueError(
-                f"The prompt is {length} tokens long, and {self.card.name} reads {context}, its "
-                "answer included: use fewer pictures or less text."
+                f"The prompt is {length} tokens long, and {card.name} reads {card.context_length}, "
+                "its answer included: use fewer pictures or less text."
             )
+        warn_of_shrinking(card.name, self.processor, inputs.get("image_sizes"))
         return inputs.to(self.device, self.model.dtype)
 
     def _pieces(self, inputs: Any, chosen: dict[str, Any]) -> Iterator[str]:
