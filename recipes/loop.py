@@ -9,6 +9,7 @@ Arithmetic and optimizer are chosen by what the machine is quick at (`optimizers
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import time
@@ -54,6 +55,7 @@ class Run:
 
     Attributes:
         stages: in order.
+        together: so many steps are drawn together, and are the work of one process.
         trainee: a module; `trainee(batch, stage)` gives the loss and a dict of what to log, and
             `trainee.part(name)` the parameters of a part. `trainee.ends()` gives those that AdamW
             is for whatever their shape, `trainee.compile()` makes it quicker.
@@ -61,6 +63,7 @@ class Run:
 
     stages: tuple
     trainee: nn.Module
+    together: int = 1
 
     def steps(self, stage):
         """A dataset of the stage's batches, one a step."""
@@ -149,7 +152,8 @@ def rate_factor(stage, step: int) -> float:
 
 
 def work(rank, args, run, stage, first_step, optimizer_state) -> None:
-    """One process's share of a stage: every so-manyeth step, without waiting for the others."""
+    """One process's share of a stage: every so-manyeth group of steps, without waiting for the
+    others. It stops where the process that began it is gone."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     device, trainee = torch.device(args.device), run.trainee
@@ -163,11 +167,17 @@ def work(rank, args, run, stage, first_step, optimizer_state) -> None:
     learning = [p for p in trainee.parameters() if p.requires_grad]
     if not args.eager:
         trainee.compile()
-    mine = range(first_step + rank, stage.steps, args.workers)
-    batches = DataLoader(run.steps(stage), batch_size=None, sampler=mine, num_workers=args.loaders)
-    sums, started = {}, time.time()
+    groups = itertools.groupby(range(first_step, stage.steps), lambda step: step // run.together)
+    mine = [list(steps) for number, steps in groups if number % args.workers == rank]
+    drawn = DataLoader(
+        run.steps(stage), batch_sampler=mine, collate_fn=list, num_workers=args.loaders
+    )
+    steps, batches = itertools.chain(*mine), itertools.chain.from_iterable(drawn)
+    sums, started, parent = {}, time.time(), os.getppid()
     saved = checked_at = started
-    for done, (step, batch) in enumerate(zip(mine, batches), 1):
+    for done, (step, batch) in enumerate(zip(steps, batches), 1):
+        if rank and os.getppid() != parent:
+            return
         batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16_is_quick(args.device)):
             loss, logs = trainee(batch, stage)

@@ -34,9 +34,15 @@ class Stage(loop.Stage):
 STAGES = (
     # the tower learns to read, and to tell 350 things apart, from labels on every patch
     Stage(
-        "see", 6000, 30, {"vision": 1.5e-3, "heads": 2e-3},
+        "see", 5000, 30, {"vision": 1.5e-3, "heads": 2e-3},
         {"text": 14, "pages": 9, "things": 5, "shapes": 2},
         dense=1.0, easy=400, harder=1200, decay=2600,
+    ),
+    # small print in many fonts wants larger batches and smaller steps
+    Stage(
+        "sharpen", 5000, 48, {"vision": 7e-4, "heads": 1e-3},
+        {"text": 24, "pages": 14, "things": 8, "shapes": 2},
+        dense=1.0, warm=50, decay=3500,
     ),
     # the decoder learns to look: what stands on a strip, word for word; the tower rests
     Stage(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageFilter
 
+from vlm_helpers.pages import _fonts as fonts
 from vlm_helpers.scenes import Draws
 
 WORDS = (
@@ -41,33 +41,9 @@ MARKS = "!#$%&()*+,-./:;=?@[]_'\"<>|{}~^`\\"
 
 
 @cache
-def _files() -> tuple[Path | None, ...]:
-    """Fonts that come with matplotlib, and Pillow's own (None)."""
-    import matplotlib
-
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    names = (
-        "DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSansMono DejaVuSansMono-Bold "
-        "DejaVuSerif DejaVuSerif-Bold STIXGeneral STIXGeneralBol STIXGeneralItalic"
-    ).split()
-    return (None, None, None, *(folder / f"{name}.ttf" for name in names))
-
-
-@cache
-def _font(file: Path | None, size: int) -> ImageFont.FreeTypeFont:
-    if file is None:
-        return ImageFont.load_default(size)
-    return ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
-
-
-@cache
-def _glyph(file: Path | None, size: int, letter: str) -> tuple[np.ndarray, int, int, float]:
-    """A letter's ink [height, width] from 0 to 255, its offsets (x, y) and how far it advances."""
-    font = _font(file, size)
-    x0, y0, x1, y1 = (int(v) for v in font.getbbox(letter))
-    picture = Image.new("L", (max(1, x1 - x0), max(1, y1 - y0)))
-    ImageDraw.Draw(picture).text((-x0, -y0), letter, fill=255, font=font)
-    return np.asarray(picture), x0, y0, font.getlength(letter)
+def _fonts() -> tuple[str, ...]:
+    """The fonts that pages of the split "train" are printed in."""
+    return tuple(name for name, font in fonts.table().items() if not font["held_out"])
 
 
 def word(draws: Draws) -> str:
@@ -139,33 +115,34 @@ def sheet(draws: Draws, hard: float = 1.0, side: int = 240) -> Print:
 
     With `hard` near 0 nearly all is plain: black on white, 9 to 12 pixels, two fonts, straight.
 
-    Letters are set from ready-made glyphs: ten times as quick as drawing each word.
+    Its letters are those of pages: on the pixel grid or between, from the fonts of `data/fonts`.
     """
     ink = np.zeros((side, side), np.uint8)
     letters, centers, heights, lines, begins = [], [], [], [], []
     y, number = draws.uniform(-6, 6), 0
-    file, size = draws.pick(_files()[2:4]), 9 + draws.below(4)
+    font, size, crisp = draws.pick(("deja", "aileron")), 9 + draws.below(4), True
     while y < side:
         if number == 0 and draws.chance(hard) or draws.chance(0.25 * hard):  # another look
-            file = draws.pick(_files())
-            size = 8 + draws.below(7) if draws.chance(0.9) else 14 + draws.below(18)
+            font, crisp = draws.pick(_fonts()), draws.chance(0.5)
+            size = 8 + draws.below(13) / 2 if draws.chance(0.9) else 14 + draws.below(18)
         if draws.chance(0.1):
             y += draws.uniform(0, 40)
         x = draws.uniform(-20, 12) if draws.chance(0.8) else draws.uniform(0, 200)
         top = round(y)
+        baseline = top + round(fonts.ascent(font, size))
         while x < side:
             for place, letter in enumerate(word(draws)):
-                if file is None and letter == "€":  # Pillow's font has none
-                    letter = "$"
-                glyph, dx, dy, wide = _glyph(file, size, letter)
-                gx, gy = round(x) + dx, top + dy
+                steps = round(x) * fonts.FINE if crisp else round(x * fonts.FINE)
+                glyph, dx, dy = fonts.glyph(font, size, crisp, letter, steps % fonts.FINE)
+                wide = fonts.advance(font, size, crisp, letter)
+                gx, gy = steps // fonts.FINE + dx, baseline + dy
                 x0, y0 = max(gx, 0), max(gy, 0)
                 x1, y1 = min(gx + glyph.shape[1], side), min(gy + glyph.shape[0], side)
                 if x1 > x0 and y1 > y0:
                     there = ink[y0:y1, x0:x1]
                     np.maximum(there, glyph[y0 - gy : y1 - gy, x0 - gx : x1 - gx], out=there)
                     letters.append(letter)
-                    centers.append((x + wide / 2, top + 0.62 * size))
+                    centers.append((x + wide / 2, baseline - 0.36 * size))  # as on a page
                     heights.append(size)
                     lines.append(number)
                     begins.append(place == 0)

@@ -124,6 +124,8 @@ class Steps(Dataset):
 
 
 class NextRun(loop.Run):
+    together = GROUP
+
     def __init__(self, processor, trainee: Trainee):
         self.stages, self.processor, self.trainee = STAGES, processor, trainee
 
