@@ -20,7 +20,7 @@ CEILINGS = {
     "figures": 1160,
     "evaluation": 2440,
     "collators": 650,
-    "loading": 1785,
+    "loading": 1825,
     "prompts": 350,
     "zoo": 630,
     "catalog": 430,
