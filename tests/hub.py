@@ -20,7 +20,7 @@ import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 # status, X-Error-Code, X-Error-Message: what the Hub answers in each case
@@ -237,9 +237,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(found[start : start + size], **more)
 
     def entries(self, files, wanted):
+        folders = {str(parent) for path in files for parent in PurePosixPath(path).parents} - {"."}
         return [
             {"type": "file", "path": path, "size": len(data), "oid": oid(data)}
             for path, data in files.items()
+            if wanted(path)
+        ] + [
+            {"type": "directory", "path": path, "size": 0, "oid": oid(path.encode())}
+            for path in sorted(folders)
             if wanted(path)
         ]
 
@@ -247,7 +252,13 @@ class _Handler(BaseHTTPRequestHandler):
         sha, files = self.at(name, rev)
         if sha is None:
             return self.refuse("RevisionNotFound")
-        found = self.entries(files, lambda path: not folder or path.startswith(folder + "/"))
+        inside = f"{folder}/" if folder else ""
+        deep = "recursive=true" in urlsplit(self.path).query.lower()
+
+        def wanted(path):
+            return path.startswith(inside) and (deep or "/" not in path.removeprefix(inside))
+
+        found = self.entries(files, wanted)
         return self.answer(found) if found or not folder else self.refuse("EntryNotFound")
 
     def paths(self, body, name, rev):

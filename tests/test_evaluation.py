@@ -52,7 +52,7 @@ def test_rows_stand_in_the_order_of_the_items_and_carry_score_and_truth():
     assert run.scores.tolist() == [1, 1, 1, 1, 0, 1, 1, 1, 1, 1]
     assert run.score == 0.9
     assert run.rows[4]["answer"] == "wrong" and run.rows[4]["truth"] == "1"
-    assert set(run.rows[0]) == set(run.table.columns)
+    assert set(run.rows[0]) == {*run.table.columns, "rules"}
 
 
 def test_by_gives_each_group_its_share_interval_and_number():
@@ -162,7 +162,7 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(tmp_path):
         {k: v for k, v in row.items() if k not in drop} for row in straight.rows
     ]
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert len(lines) == 11 and "format" in lines[0]
+    assert len(lines) == 12 and "format" in lines[0] and lines[-1] == {"items": 10}
 
 
 def test_a_file_killed_in_its_first_line_begins_anew(tmp_path):
@@ -187,13 +187,28 @@ def test_a_file_of_another_run_is_refused_and_left_alone(tmp_path):
     assert file.read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["{}\n", "id,answer\n1,2\n", '{"format": 0, "settings": {}}\n'])
-def test_a_file_that_is_no_run_is_refused(tmp_path, text):
+HEAD = '{"format": 2, "settings": {}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}\n", "no run of answers: line 1 "),
+        ("id,answer\n1,2\n", "no run of answers: line 1 "),
+        ('[{"format": 2}]\n', "no run of answers: line 1 "),
+        ("\x00\x01\n", "no run of answers: line 1 "),
+        ('{"format": 1, "settings": {}}\n{"id": 0}\n', "another version .* .format 1, here 2"),
+        (f"{HEAD}\nnothing\n", "is damaged: line 2 "),
+        (f'{HEAD}\n{{"id": 3}}\n{{"items": 1}}\n', "is damaged: line 2 "),
+    ],
+)
+def test_a_file_that_is_no_run_is_refused_and_left_as_it_is(tmp_path, text, words):
     file = tmp_path / "run.jsonl"
     file.write_text(text)
-    with pytest.raises(ValueError, match="holds no run of this version"):
-        evaluation.quiz(Recorder(), items(), out=file)
-    assert file.read_text() == text
+    for read in (evaluation.Run.load, lambda path: evaluation.quiz(Recorder(), items(), out=path)):
+        with pytest.raises(ValueError, match=words):
+            read(file)
+        assert file.read_text() == text
 
 
 # --- floors ---------------------------------------------------------------------------------------

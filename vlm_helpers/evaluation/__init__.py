@@ -8,12 +8,16 @@
     vh.evaluation.bradley_terry(votes).table     # ratings from votes on pairs of answers
     vh.evaluation.extract("So it is (B).", ["red", "blue"], rule="mmmu")  # as a benchmark reads it
 
+    exam = vh.evaluation.benchmark("pocket-mmbench", seed=7)  # a benchmark that nobody has seen
+    vh.evaluation.quiz(vlm, exam, score=exam.score, out="runs/mmbench.jsonl")
+
 An item is a dict: `question`, `answer`, a picture in `image` or several in `images`, and what else
 it may have: `id`, `skill`, `candidates`, and `options` where the answer is a letter. A row of a
 `datasets` data set with these columns is one.
 """
 
 from vlm_helpers.evaluation._arena import Arena, Pair, votes
+from vlm_helpers.evaluation._benchmarks import Benchmark, benchmark, benchmarks
 from vlm_helpers.evaluation._circular import Circular, all_right, circular_eval, rotations
 from vlm_helpers.evaluation._exam import Exam, exam
 from vlm_helpers.evaluation._experiments import experiment
@@ -21,10 +25,17 @@ from vlm_helpers.evaluation._floors import floors
 from vlm_helpers.evaluation._pope import pope
 from vlm_helpers.evaluation._quiz import Run, blind, exact, quiz
 from vlm_helpers.evaluation._ratings import VOTES, Difference, Ratings, bradley_terry
-from vlm_helpers.evaluation._statistics import Comparison, interval, paired
+from vlm_helpers.evaluation._statistics import (
+    Comparison,
+    GainAndLeakage,
+    gain_and_leakage,
+    interval,
+    paired,
+)
 from vlm_helpers.evaluation.rules import (
     RULES,
     Letter,
+    Rule,
     anls,
     by_rule,
     cer,
@@ -44,16 +55,21 @@ __all__ = [
     "RULES",
     "VOTES",
     "Arena",
+    "Benchmark",
     "Circular",
     "Comparison",
     "Difference",
     "Exam",
+    "GainAndLeakage",
     "Letter",
     "Pair",
     "Ratings",
+    "Rule",
     "Run",
     "all_right",
     "anls",
+    "benchmark",
+    "benchmarks",
     "blind",
     "bradley_terry",
     "by_rule",
@@ -65,6 +81,7 @@ __all__ = [
     "experiment",
     "extract",
     "floors",
+    "gain_and_leakage",
     "interval",
     "mathvista",
     "mmmu_open",

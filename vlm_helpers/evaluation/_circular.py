@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from vlm_helpers.evaluation._prompt import REQUEST, option_lines, with_options
 from vlm_helpers.evaluation._quiz import Run, checked, quiz
-from vlm_helpers.evaluation.rules import by_rule, extract
+from vlm_helpers.evaluation.rules import by_rule
 from vlm_helpers.evaluation.rules._given import LETTERS, lettered
 
 MILLION = 10**6
-REQUEST = "Answer with the letter."
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class Circular:
 
     run: Run
     turns: Run
-    letters: list[str | None] = field(repr=False)  # taken from each turn
 
     def by_letter(self) -> Any:
         """Position bias: a DataFrame with a row a letter.
@@ -46,7 +45,7 @@ class Circular:
         scores = defaultdict(list)
         for truth, score in zip(truths, self.turns.scores):
             scores[truth].append(score)
-        taken, n = Counter(self.letters), len(truths)
+        taken, n = Counter(row["extracted"] for row in self.turns.rows), len(truths)
         rows = {
             letter: (sum(s) / len(s), len(s) / n, taken[letter] / n)
             for letter, s in sorted(scores.items())
@@ -79,23 +78,19 @@ def rotations(
                 f"The answer of item {index} is {item['answer']!r}: CircularEval needs the letter "
                 f"of one of its {len(options)} options."
             )
-        right, lines = LETTERS.index(item["answer"]), _lines(options)
+        right, lines = LETTERS.index(item["answer"]), option_lines(options)
         question = item["question"]
         if lines not in question:
-            question = "\n".join(filter(None, (question, lines, request)))
+            question = with_options(question, options, request)
         for turn in range(len(options)):
             turned = options[turn:] + options[:turn]
             yield {
                 **item,
                 "id": index + turn * MILLION,
-                "question": question.replace(lines, _lines(turned)),
+                "question": question.replace(lines, option_lines(turned)),
                 "options": turned,
                 "answer": LETTERS[(right - turn) % len(options)],
             }
-
-
-def _lines(options: list[str]) -> str:
-    return "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options))
 
 
 def circular_eval(
@@ -116,21 +111,12 @@ def circular_eval(
         items, request: as for `rotations`.
         rule: one of `RULES`, by which the letter is taken.
     """
-    shown: dict[int, list[str]] = {}
-
-    def turns() -> Iterator[dict[str, Any]]:
-        for item in rotations(items, request):
-            shown[item["id"]] = item["options"]
-            yield item
-
-    every = quiz(vlm, turns(), score=by_rule(rule), **options)
-    letters = [extract(row["answer"], shown[row["id"]], rule) for row in every.rows]
+    turns = quiz(vlm, rotations(items, request), score=by_rule(rule), **options)
     taken = defaultdict(list)
-    for row, letter in zip(every.rows, letters):
-        taken[row["id"] % MILLION].append(letter or "-")
-    run = all_right(every)
-    rows = [{**row, "answer": " ".join(taken[row["id"]])} for row in run.rows]
-    return Circular(Run(rows), every, letters)
+    for row in turns.rows:
+        taken[row["id"] % MILLION].append(row["extracted"] or "-")
+    rows = [{**row, "answer": " ".join(taken[row["id"]])} for row in all_right(turns).rows]
+    return Circular(Run(rows), turns)
 
 
 def all_right(turns: Run) -> Run:
@@ -150,10 +136,9 @@ def all_right(turns: Run) -> Run:
                 "million."
             )
         groups[row["id"] % MILLION].append(row)
-    return Run(
-        [
-            {**row, "score": float(all(one["score"] == 1 for one in groups[row["id"]]))}
-            for row in turns.rows
-            if row["id"] in groups
-        ]
-    )
+    rows = []
+    for row in turns.rows:
+        if turns_of := groups.get(row["id"]):
+            right = all(turn["score"] == 1 for turn in turns_of)
+            rows.append({**row, "score": float(right), "rules": {}})
+    return Run(rows)

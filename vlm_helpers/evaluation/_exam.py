@@ -17,19 +17,25 @@ class Exam(Sequence):
         pairs: the (scene or page, question) pairs behind the items.
     """
 
-    def __init__(self, pairs: Iterable[tuple[Any, Any]]):
+    def __init__(self, pairs: Iterable[tuple[Any, Any]], pictures: bool = True):
         self.pairs = list(pairs)
+        self._pictures = pictures
 
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def without_pictures(self) -> Exam:
+        """The same items without `image`: nothing is drawn."""
+        return Exam(self.pairs, pictures=False)
+
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return Exam(self.pairs[index])
+            return Exam(self.pairs[index], self._pictures)
         sample, question = self.pairs[index]
+        picture = {"image": sample.render()} if self._pictures else {}
         return {
             "id": f"{sample.split}/{sample.seed}/{question.skill}/{question.text}",
-            "image": sample.render(),
+            **picture,
             "skill": question.skill,
             "question": question.text,
             "answer": question.answer,

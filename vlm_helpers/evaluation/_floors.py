@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from vlm_helpers.evaluation._quiz import Score, checked, exact
+from vlm_helpers.evaluation._quiz import Score, checked, exact, without_pictures
 
 
 def floors(
@@ -29,9 +29,9 @@ def floors(
     import pandas as pd
 
     groups: dict[Any, list[dict]] = defaultdict(list)
-    for number, item in enumerate(items):
+    for number, item in enumerate(without_pictures(items)):
         item = checked(number, item)
-        # Pictures are not needed, and a long exam with all of them may not fit.
+        # A long list of items with all of its pictures may not fit.
         item = {name: value for name, value in item.items() if name not in ("image", "images")}
         groups["all" if by is None else item.get(by)].append(item)
     rows = {}

@@ -84,18 +84,28 @@ def paired(one: Run, other: Run) -> Comparison:
     finer scores, a test by exchanging the two runs' scores at random.
 
     Raises:
-        ValueError: where the runs are not over the same items; it names one.
+        ValueError: where the runs are not over the same items; it says by how much, and names one.
     """
-    mine, theirs = ({row["id"]: row["score"] for row in run.rows} for run in (one, other))
-    if mine.keys() != theirs.keys():
-        stray = next(iter(mine.keys() ^ theirs.keys()))
-        raise ValueError(
-            f"The two runs are not over the same items: {stray!r} is in one of them only. Ask both "
-            "models the same items."
-        )
-    if not mine:
+    mine, theirs = ({row["id"]: row for row in run.rows} for run in (one, other))
+    if not mine and not theirs:
         raise ValueError("The two runs hold no items: there is nothing to compare.")
-    differences = np.array([mine[name] - theirs[name] for name in mine])
+    stray = [name for name in (*mine, *theirs) if (name in mine) != (name in theirs)]
+    changed = [
+        name
+        for name in mine
+        if name in theirs
+        and any(mine[name].get(key) != theirs[name].get(key) for key in ("question", "truth"))
+    ]
+    if stray or changed:
+        what = f"{stray[0]!r} is in one of them only" if stray else (
+            f"under the id {changed[0]!r} they have other questions or other right answers"
+        )  # fmt: skip
+        same = len(mine.keys() & theirs.keys()) - len(changed)
+        raise ValueError(
+            f"The two runs are not over the same items: {what} (the first has {len(mine)} items, "
+            f"the second {len(theirs)}, and {same} are the same). Ask both models the same items."
+        )
+    differences = np.array([mine[name]["score"] - theirs[name]["score"] for name in mine])
     n, better, worse = len(mine), int((differences > 0).sum()), int((differences < 0).sum())
     if np.isin(differences, (-1, 0, 1)).all():
         share = (better - worse) / (n + 2)
@@ -108,6 +118,50 @@ def paired(one: Run, other: Run) -> Comparison:
     z = NormalDist().inv_cdf(0.975)
     low, high = float(middle - z * error), float(middle + z * error)
     return Comparison(float(differences.mean()), low, high, p, better, worse, n)
+
+
+@dataclass(frozen=True)
+class GainAndLeakage:
+    """MMStar's two numbers of a model on a benchmark.
+
+    Attributes:
+        gain: the score with pictures minus that without: what looking is worth.
+        over_base: the score without pictures minus that of the base.
+    """
+
+    gain: Comparison
+    over_base: Comparison
+
+    @property
+    def leakage(self) -> float:
+        """What the model knows more of the questions than its base, unseen: never below 0."""
+        return max(0.0, self.over_base.difference)
+
+    def __str__(self) -> str:
+        gain, base = self.gain, self.over_base
+        return (
+            f"gain {gain.difference:.3f} ({gain.low:.3f} to {gain.high:.3f}), leakage "
+            f"{self.leakage:.3f} ({max(0.0, base.low):.3f} to {max(0.0, base.high):.3f}), "
+            f"{gain.n} items"
+        )
+
+
+def gain_and_leakage(with_pictures: Run, without: Run, base: Run) -> GainAndLeakage:
+    """Multi-modal gain and multi-modal leakage, as MMStar defines them.
+
+    The gain is S_v - S_wv, the leakage max(0, S_wv - S_t): the model's score with pictures, its
+    score without, and that of the language model it was made of, before it saw any picture (Chen et
+    al. 2024, arxiv.org/abs/2403.20330).
+
+    Args:
+        with_pictures, without: runs of the same model over the same items. MMStar asks without any
+            picture (`items.without_pictures()`), not with grey ones as `blind` does.
+        base: a run over the same items as text. The pocket models were made of no language model:
+            what stands in for it has to be said with the number (`docs/benchmarks.md`).
+    Raises:
+        ValueError: where the runs are not over the same items.
+    """
+    return GainAndLeakage(paired(with_pictures, without), paired(without, base))
 
 
 def _mcnemar(better: int, worse: int) -> float:

@@ -10,6 +10,7 @@ licence; no code is copied. `tests/rules.jsonl` holds what the sources' own code
 cases, `recipes/rules.py` makes it anew, and `docs/scoring.md` tells where the rules go wrong.
 """
 
+from vlm_helpers.evaluation.rules._rule import Rule
 from vlm_helpers.evaluation.rules.captions import cider
 from vlm_helpers.evaluation.rules.charts import relaxed_accuracy, written_number
 from vlm_helpers.evaluation.rules.choice import RULES, Letter, by_rule, extract
@@ -23,6 +24,7 @@ from vlm_helpers.evaluation.rules.yesno import yes_or_no
 __all__ = [
     "RULES",
     "Letter",
+    "Rule",
     "anls",
     "by_rule",
     "cer",

@@ -8,6 +8,7 @@ from typing import Any
 from vlm_helpers._draws import Draws
 from vlm_helpers.evaluation.rules import leading, mathvista, mcq, mmmu, vlmevalkit
 from vlm_helpers.evaluation.rules._given import known, lettered, text
+from vlm_helpers.evaluation.rules._rule import Rule
 
 RULES: dict[str, Callable[[str, Mapping[str, str]], str | None]] = {
     "mmmu": mmmu.mmmu,
@@ -62,14 +63,14 @@ def extract(answer: str, options: Any, rule: str, *, seed: int = 0) -> Letter | 
     return None if letter is None else Letter(letter)
 
 
-def by_rule(rule: str, *, seed: int = 0) -> Callable[[str, Mapping[str, Any]], bool]:
+def by_rule(rule: str, *, seed: int = 0) -> Rule:
     """A score for `quiz`: whether the letter that `rule` takes is the right one.
 
     It is for items with `options` (texts, or letter to text) and a letter as `answer`.
     """
     known("rule", rule, RULES)
 
-    def score(answer: str, item: Mapping[str, Any]) -> bool:
+    def judge(answer: str, item: Mapping[str, Any]) -> tuple[Letter | None, bool]:
         if item.get("options") is None:
             columns = ", ".join(map(repr, item))
             raise ValueError(
@@ -83,7 +84,7 @@ def by_rule(rule: str, *, seed: int = 0) -> Callable[[str, Mapping[str, Any]], b
                 f"An item's answer is {right!r}: the rule {rule!r} needs the letter of one "
                 f"of its {len(options)} options."
             )
-        return extract(answer, options, rule, seed=seed) == right
+        letter = extract(answer, options, rule, seed=seed)
+        return letter, letter == right
 
-    score.__name__ = f"{rule}, seed {seed}" if seed else rule
-    return score
+    return Rule(f"{rule}, seed {seed}" if seed else rule, judge)

@@ -42,17 +42,20 @@ def mathvista(answer: str, truth: Any, kind: str = "integer", precision: int = 1
     Args:
         kind: "integer", "float" or "list", the data set's `answer_type`.
     """
+    return free(answer, kind, precision) in truths(truth)
+
+
+def free(answer: str, kind: str, precision: int = 1) -> str | None:
+    """The text that a free answer is compared as; None where it is no number of that kind."""
     kind = choice("kind", kind, ("integer", "float", "list"))
     precision = whole_number("precision", precision, least=0)
     said = _quick(text("The answer", answer))
     try:
         if kind == "integer":
-            said = str(int(float(said)))
-        elif kind == "float":
-            said = str(round(float(said), precision))
+            return str(int(float(said)))
+        return str(round(float(said), precision)) if kind == "float" else said
     except (ValueError, OverflowError):
-        return False
-    return said in truths(truth)
+        return None
 
 
 def _quick(answer: str) -> str:
