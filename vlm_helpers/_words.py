@@ -26,6 +26,12 @@ def did_you_mean(given: object, known: Iterable[str], most: int = 3) -> str:
     return f"there {'is' if len(known) == 1 else 'are'} {listed([repr(name) for name in known])}."
 
 
+def article(words: str) -> str:
+    """The words with "a" or "an" before them."""
+    vowel = words[0].lower() in "aeiou" and not words.startswith("uni")
+    return f"{'an' if vowel else 'a'} {words}"
+
+
 def choice(name: str, value: Any, known: Iterable[Any]) -> Any:
     """`value`, which must be one of `known`; `name` is the argument's. Raises `ValueError`."""
     known = tuple(known)

@@ -18,7 +18,7 @@ from functools import cache
 from types import CodeType
 from typing import Any
 
-from vlm_helpers._words import as_number
+from vlm_helpers._words import article, as_number
 
 RIGHT, WRONG, NOT_ATTEMPTED = "right", "wrong", "not attempted"
 
@@ -172,7 +172,7 @@ def _expect_attempt(exercise: Exercise, answer: Any) -> None:
     if not callable(answer):
         raise Wrong(
             f"The check wants the function itself, not what it returns: pass `{wanted}` without "
-            f"brackets. It got {_a(answer)}."
+            f"brackets. It got {article(type(answer).__name__)}."
         )
     if exercise.start and same_code(answer, exercise.start):
         raise NotAttempted(f"`{wanted}` is still as the exercise hands it out. {todo}")
@@ -274,11 +274,6 @@ def _where(error: Exception, function: Callable) -> str:
         return ""
     quoted = f", `{own[-1].line}`" if own[-1].line else ""
     return f" (line {own[-1].lineno} of the cell{quoted})"
-
-
-def _a(answer: Any) -> str:
-    kind = type(answer).__name__
-    return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import NONE, box_tokens, location_tokens, multiple_choice
-from vlm_helpers._words import did_you_mean, listed
+from vlm_helpers._words import article, did_you_mean, listed
 from vlm_helpers.pages import _settings
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._kind import UNSEEN, Kind
@@ -220,7 +220,7 @@ def a(name: str) -> str:
     """ "a cow", "an owl", "grapes"."""
     if name in things().plurals | things().stuff:
         return name
-    return f"{'an' if name[0] in 'aeiou' and not name.startswith('uni') else 'a'} {name}"
+    return article(name)
 
 
 def plural(name: str) -> str:

@@ -15,15 +15,11 @@ from vlm_helpers._questions import (
     location_tokens,
     multiple_choice,
 )
-from vlm_helpers._words import choice, listed
+from vlm_helpers._words import article, choice, listed
 from vlm_helpers.scenes._world import COLORS, SHAPES, UNSEEN_PAIRS, WORDS, SceneObject
 
 if TYPE_CHECKING:
     from vlm_helpers.scenes._scene import Scene
-
-
-def _a(words: str) -> str:
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def caption(scene: Scene, style: str) -> str:
@@ -156,7 +152,7 @@ def _exists(scene, draws):
         name = thing.name if there else _absent_name(scene, draws)
         about = [thing] if there else []
     wordings = ("Is there {} in the picture?", "Is there {}?", "Do you see {}?")
-    return draws.pick(wordings).format(_a(name)), "yes" if there else "no", about
+    return draws.pick(wordings).format(article(name)), "yes" if there else "no", about
 
 
 def _side(a: SceneObject, b: SceneObject) -> str | None:
@@ -392,7 +388,7 @@ def follow_ups(scene: Scene, draws: Draws, turns: int) -> Turns:
     box = box_tokens(thing.box)
     # what is said, and what it gives away of the object
     openings = [
-        (f"Is there {_a(thing.name)} in the picture?", "yes", {"color"}),
+        (f"Is there {article(thing.name)} in the picture?", "yes", {"color"}),
         (f"Locate the {thing.name}.", box, {"color", "box"}),
     ]
     for other, words in _unique(scene, "shape"):
