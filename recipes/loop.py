@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 import time
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -36,6 +36,7 @@ class Stage:
         batch: pictures in an update.
         learns: peak learning rates by part of the trainee; a part not named is frozen.
         dense: weight of the patch labels' loss.
+        warm: the first so many steps, over which the rates rise linearly from zero.
         decay: the last so many steps, over which the rates fall linearly to zero.
         save_as: the checkpoint that the stage ends in, where it is one to keep.
     """
@@ -46,8 +47,13 @@ class Stage:
     learns: dict[str, float]
     _: KW_ONLY
     dense: float = 0.0
+    warm: int = 200
     decay: int = 0
     save_as: str | None = None
+
+    def times(self, factor: int) -> Stage:
+        """The same with so many times the pictures in an update."""
+        return replace(self, batch=factor * self.batch)
 
 
 class Run:
@@ -88,6 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser, out: str, stages) -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--loaders", type=int, default=0, help="processes that draw, for a GPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--times", type=int, default=1, help="pictures, as a multiple"
+    )
     parser.add_argument("--eager", action="store_true", help="do not compile")
     parser.add_argument("--init", type=Path, help="start from this checkpoint's weights")
     names = [stage.name for stage in stages]
@@ -117,6 +126,7 @@ def train(run: Run, args) -> None:
         print(f"going on from {state['stage']}, step {state['step']}", flush=True)
     first = run.names().index(state["stage"] if state else args.stage or run.names()[0])
     for stage in run.stages[first:]:
+        stage = stage.times(args.times)
         resumed = state is not None and state["stage"] == stage.name
         step = state["step"] if resumed else 0
         if not resumed:
@@ -146,7 +156,7 @@ def _stage(run, args, stage, step, optimizer_state) -> None:
 
 
 def rate_factor(stage, step: int) -> float:
-    warm = min(1.0, (step + 1) / 200)
+    warm = min(1.0, (step + 1) / stage.warm)
     left = stage.steps - step
     return warm * (min(1.0, left / stage.decay) if stage.decay else 1.0)
 

@@ -184,14 +184,15 @@ SMALL = (
 )  # fmt: skip
 
 
-def run_until(out, processor, monkeypatch, steps):
+def run_until(out, processor, monkeypatch, steps, *options):
     """Trains to a step of the second stage, as if the command had been ended there."""
     monkeypatch.setattr(train, "STAGES", (SMALL[0], replace(SMALL[1], steps=steps)))
     monkeypatch.setattr(loop, "rate_factor", lambda stage, step: (step + 1) / 100)
     monkeypatch.setattr(train.NextRun, "check", lambda self, stage: {"looked": float(stage.steps)})
     if not (out / "processor").exists():
         processor.save_pretrained(out / "processor")
-    monkeypatch.setattr("sys.argv", ["train", "--out", str(out), "--eager", "--device", "cpu"])
+    command = ["train", "--out", str(out), "--eager", "--device", "cpu", *options]
+    monkeypatch.setattr("sys.argv", command)
     train.main()
 
 
@@ -219,6 +220,23 @@ def test_training_goes_on_as_if_it_had_not_been_ended(processor, tmp_path, monke
     assert (tmp_path / "halves" / "previous.pt").exists()
     log = [json.loads(line) for line in (tmp_path / "halves/log.jsonl").read_text().splitlines()]
     assert [(row["stage"], row["looked"]) for row in log] == [("see", 1), ("ask", 3), ("ask", 5)]
+
+
+def test_processes_that_draw_change_nothing(processor, tmp_path, monkeypatch):
+    run_until(tmp_path / "alone", processor, monkeypatch, 2, "--times", "2")
+    run_until(tmp_path / "helped", processor, monkeypatch, 2, "--times", "2", "--loaders", "2")
+    alone, helped = (
+        torch.load(tmp_path / name / "state.pt", weights_only=True)["trainee"]
+        for name in ("alone", "helped")
+    )
+    assert all(torch.equal(value, helped[name]) for name, value in alone.items())
+
+
+def test_a_stage_for_a_gpu_draws_more_of_everything(processor):
+    see = SMALL[0].times(3)
+    assert (see.batch, see.draws) == (12, {"text": 6, "shapes": 3, "things": 3})
+    batch = train.Steps(see, 0, processor)[0]
+    assert len(batch["pixels"]) == 12
 
 
 # --- the measuring --------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from recipes import loop
 
@@ -30,6 +30,10 @@ class Stage(loop.Stage):
     harder: int = 0
     weights: dict[str, float] = field(default_factory=dict)
 
+    def times(self, factor: int) -> Stage:
+        draws = {kind: factor * share for kind, share in self.draws.items()}
+        return replace(super().times(factor), draws=draws)
+
 
 STAGES = (
     # the tower learns to read, and to tell 350 things apart, from labels on every patch
@@ -47,11 +51,11 @@ STAGES = (
     # the decoder learns to look: what stands on a strip, word for word; the tower rests
     Stage(
         "spell", 2500, 12, {"projector": 1e-3, "decoder": 1e-3}, {"strips": 8, "scenes": 2},
-        lines=3, room=96,
+        lines=3, room=96, warm=30,
     ),
     Stage(
         "transcribe", 2500, 6, {"projector": 1e-3, "decoder": 1e-3},
-        {"strips": 4, "pages": 4, "scenes": 2}, lines=8, read=0.8,
+        {"strips": 4, "pages": 4, "scenes": 2}, lines=8, read=0.8, warm=30,
     ),
     Stage(
         "ask", 8000, 6, {"vision": 2e-4, "heads": 5e-4, "projector": 8e-4, "decoder": 8e-4},
