@@ -217,6 +217,7 @@ def test_a_style_that_decides_every_vote_is_refused():
     ]
     with pytest.raises(ValueError, match="No finite ratings and effects of style"):
         bradley_terry(votes, style=WORDS)
+    assert 0 < bradley_terry(votes, style=WORDS, prior=1).style.loc["words", "low"] < math.inf
 
 
 @pytest.mark.parametrize("measure", [lambda a: -1, lambda a: "long", lambda a: math.nan])

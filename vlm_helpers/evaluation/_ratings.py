@@ -109,8 +109,8 @@ def bradley_terry(
             but neither centred nor scaled, so that the sides can be swapped and an effect means the
             same in every set.
         prior: how many imagined votes each contestant has besides, half of them won, against one
-            of rating 1000. With 0 the ratings are the likeliest; with 1 or more they are finite
-            from the first vote on.
+            of rating 1000; and each style, between equals of whom one has all of it. With 0 the
+            ratings are the likeliest; with 1 or more they are finite from the first vote on.
     Raises:
         TypeError, ValueError: for a vote that is none (its number is named), votes that cannot be
             put on one scale, and a style that cannot be told from the contestants.
@@ -136,17 +136,15 @@ def bradley_terry(
     basis = np.vstack([np.eye(k - 1), -np.ones(k - 1)])  # [contestants, free strengths]
     rows = np.hstack([basis[pairs[:, 0]] - basis[pairs[:, 1]], looks])
     _check_told_apart(rows, k - 1, list(style or {}))
-    weights = np.ones(n)
-    if prior:
-        imagined = np.hstack([basis, np.zeros((k, looks.shape[1]))])
-        rows = np.vstack([rows, imagined, imagined])
-        shares = np.concatenate([shares, np.ones(k), np.zeros(k)])
-        weights = np.concatenate([weights, np.full(2 * k, prior / 2)])
-    found, covariance = _likeliest(rows, shares, weights)
-
-    turn = np.zeros((k + looks.shape[1], rows.shape[1]))
+    turn = np.zeros((k + looks.shape[1], rows.shape[1]))  # from what is free to all there is
     turn[:k, : k - 1] = basis
     turn[k:, k - 1 :] = np.eye(looks.shape[1])
+    weights = np.ones(n)
+    if prior:
+        rows = np.vstack([rows, turn, turn])
+        shares = np.concatenate([shares, np.ones(len(turn)), np.zeros(len(turn))])
+        weights = np.concatenate([weights, np.full(2 * len(turn), prior / 2)])
+    found, covariance = _likeliest(rows, shares, weights)
     found, covariance = turn @ found, turn @ covariance @ turn.T
     return _ratings(names, pairs, shares[:n], found, covariance, list(style or {}))
 
@@ -276,7 +274,7 @@ def _likeliest(
             return found, inverse @ meat @ inverse
     raise ValueError(
         "No finite ratings and effects of style fit these votes: a style decides all of them that "
-        "the contestants leave open. Vote on, or leave a style out."
+        "the contestants leave open. Vote on, leave a style out, or set prior=1."
     )
 
 
