@@ -58,8 +58,13 @@ def questions() -> list[dict]:
 
 
 @functools.cache
-def _pocket(name: str = "pocket-llava"):
-    return vh.load(name)
+def _pocket():
+    return vh.load("pocket-llava")
+
+
+@functools.cache
+def _base():
+    return vh.load("pocket-llava-base")
 
 
 @functools.cache
@@ -70,9 +75,9 @@ def _lora():
 def _sees(change):
     """pocket-llava as a contestant, whose pictures are changed first."""
 
-    def ask(pictures, questions):
+    def ask(pictures, questions, **generate):
         changed = [[change(picture) for picture in several] for several in pictures]
-        return _pocket().ask(changed, questions)
+        return _pocket().ask(changed, questions, **generate)
 
     return ask
 
@@ -104,13 +109,13 @@ def lower_case(pictures, questions):
 def contestants() -> dict:
     """Each by its name, as a function `(pictures, questions) -> answers`."""
     return {
-        "pocket-llava": lambda *asked: _pocket().ask(*asked),
-        "LoRA": lambda *asked: _lora().ask(*asked),
+        "pocket-llava": lambda *asked, **generate: _pocket().ask(*asked, **generate),
+        "LoRA": lambda *asked, **generate: _lora().ask(*asked, **generate),
         "short-sighted": short_sighted,
         "short-sighted, chatty": chatty,
         "short-sighted, at times chatty": at_times_chatty,
         "wrong template": lower_case,
-        "pocket-llava-base": lambda *asked: _pocket("pocket-llava-base").ask(*asked),
+        "pocket-llava-base": lambda *asked, **generate: _base().ask(*asked, **generate),
         "blind": blind,
         "blind, bold": bold,
         "always yes": lambda pictures, questions: ["yes"] * len(questions),

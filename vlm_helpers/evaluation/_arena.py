@@ -13,7 +13,7 @@ from typing import Any
 
 from vlm_helpers._draws import Draws
 from vlm_helpers._words import choice, did_you_mean, listed
-from vlm_helpers.evaluation._quiz import _pictures, checked
+from vlm_helpers.evaluation._quiz import checked, pictures_of, without_pictures
 from vlm_helpers.evaluation._ratings import VOTES, Ratings, bradley_terry, checked_vote
 
 HEAD = {"votes of an arena": 1}  # rises when a file of before can no longer be read
@@ -130,6 +130,7 @@ class Arena:
 
     def _go_on(self) -> None:
         found, whole = _read(self.path)
+        asked = without_pictures(self.items)
         remedy = "Give another file as votes, or the contestants and items that it was made with"
         for vote in found:
             for side in "ab":
@@ -144,7 +145,7 @@ class Arena:
                     f"{self.path} holds votes on an item {position!r}, and there are "
                     f"{len(self.items)} here. {remedy}."
                 )
-            if self.items[position]["question"] != vote.get("question"):
+            if asked[position]["question"] != vote.get("question"):
                 raise ValueError(
                     f"{self.path} has another question for item {position}, so it belongs to "
                     f"another set of items. {remedy}."
@@ -171,7 +172,7 @@ class Arena:
         shown = Counter(vote["item"] for vote in self.votes)
         position = draw.pick(_least(range(len(self.items)), shown.__getitem__))
         item = checked(position, self.items[position])
-        question, pictures = item["question"], _pictures(item)
+        question, pictures = item["question"], pictures_of(item)
         try:
             answers = [self._answer(name, position, question, pictures) for name in (a, b)]
         except Exception:

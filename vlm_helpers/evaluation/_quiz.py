@@ -334,7 +334,7 @@ def checked(number: int, item: Mapping[str, Any]) -> dict[str, Any]:
     return dict(item)
 
 
-def _pictures(item: Mapping[str, Any]) -> list[Any]:
+def pictures_of(item: Mapping[str, Any]) -> list[Any]:
     found = item.get("images")
     if found is None:
         found = item.get("image")
@@ -385,7 +385,7 @@ def _asked(
     options: dict[str, Any],
     grey: bool,
 ) -> Iterator[dict[str, Any]]:
-    pictures = [_pictures(item) for item in batch]
+    pictures = [pictures_of(item) for item in batch]
     if grey:
         pictures = [[_grey(one) for one in several] for several in pictures]
     started = time.perf_counter()
