@@ -6,6 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pyarrow
 import pyarrow.parquet
 import pytest
 from datasets import Features, load_dataset
@@ -153,8 +154,6 @@ def test_what_is_no_benchmark_is_named(arguments, words):
 
 
 def test_a_set_without_the_columns_and_rows_of_another_form_are_named(tmp_path):
-    import pyarrow
-
     table = pyarrow.parquet.read_table(file("pocket-ai2d"))
     path = str(tmp_path / "mine.parquet")
     pyarrow.parquet.write_table(table.rename_columns(["q", "options", "a", "image"]), path)
@@ -166,9 +165,27 @@ def test_a_set_without_the_columns_and_rows_of_another_form_are_named(tmp_path):
     assert exam[0]["answer"] == "B"
     with pytest.raises(ValueError, match="Row 1 of .* is not in the form of AI2D: .*'nine'"):
         exam[1]
+    secret = table.slice(0, 2).set_column(2, "answer", pyarrow.array(["", "9"]))
+    pyarrow.parquet.write_table(secret, path)
+    for number in (0, 1):
+        with pytest.raises(ValueError, match=f"Row {number} of .* is not in the form of AI2D"):
+            evaluation.benchmark(path, like="ai2d")[number]
     Path(path).write_bytes(b"PAR1 it is not")
     with pytest.raises(ValueError, match="is no Parquet file, or is damaged"):
         evaluation.benchmark(path, like="ai2d")
+
+
+@pytest.mark.parametrize("answer", ["?", "", None])
+def test_answers_that_are_not_public_are_told_and_not_scored_as_wrong(tmp_path, answer):
+    for name, column in (("pocket-mmmu", "answer"), ("pocket-mathvista", "answer")):
+        table = pyarrow.parquet.read_table(file(name)).slice(0, 2)
+        hidden = pyarrow.array([answer, answer], table.schema.field(column).type)
+        place = table.column_names.index(column)
+        pyarrow.parquet.write_table(table.set_column(place, column, hidden), tmp_path / "a.parquet")
+        exam = evaluation.benchmark(str(tmp_path / "a.parquet"), like=name.removeprefix("pocket-"))
+        for number in (0, 1):  # of MMMU one of several options, and one open
+            with pytest.raises(ValueError, match="its right answer is not given"):
+                exam[number]
 
 
 # --- the real ones, on a Hub of our own -----------------------------------------------------------

@@ -120,6 +120,7 @@ def test_exact_forgives_case_ends_and_a_full_stop_and_nothing_else():
     [
         ([], ValueError, "no item"),
         (["what?"], TypeError, "Item 0"),
+        (3, TypeError, "items is of type int: it must be a list of dicts"),
         ([{"question": "q1"}], ValueError, "answer of item 0 is missing"),
         ([*items(2), {"question": "q", "answer": 3}], ValueError, "answer of item 2 is as int"),
         ([{"text": "q", "answer": "3"}], ValueError, "'text', 'answer'"),
@@ -136,6 +137,10 @@ def test_answers_that_are_no_text_or_too_few_are_refused():
         evaluation.quiz(lambda pictures, questions: [1] * len(questions), items())
     with pytest.raises(ValueError, match="10 questions got 1"):
         evaluation.quiz(lambda pictures, questions: ["a"], items())
+    for answer in ("ten texts?", None, 3):
+        with pytest.raises(TypeError, match="10 questions got one .* must give a list of texts"):
+            evaluation.quiz(lambda pictures, questions, said=answer: said, items())
+    assert len(evaluation.quiz(lambda pictures, questions: iter(questions), items())) == 10
     with pytest.raises(TypeError, match="not a str"):
         evaluation.quiz("pocket-llava", items())
     with pytest.raises(ValueError, match="batch_size"):

@@ -161,12 +161,23 @@ def test_an_unfinished_file_is_read_with_a_warning_and_left_as_it_is(tmp_path, t
 def test_a_file_without_answers_and_one_that_is_not_there_are_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no file .*run.jsonl"):
         Run.load(tmp_path / "run.jsonl")
-    with pytest.raises(FileNotFoundError, match="There is no file"):
-        Run.load(tmp_path)
+    for read in (Run.load, lambda path: quiz(letters, items(), out=path)):
+        with pytest.raises(IsADirectoryError, match="is a folder: a run is kept in a file"):
+            read(tmp_path)
     file = tmp_path / "run.jsonl"
     file.write_text('{"format": 2, "settings": {}}\n{"number"')
     with pytest.raises(ValueError, match="holds no answer yet"):
         Run.load(file)
+
+
+def test_whatever_a_model_says_comes_back_from_the_file(tmp_path):
+    odd = ["\ud800", "\u2028\x85", "\r\n\x00", '"}', "木", ""]
+    rows = [{"question": str(n), "answer": "a", "skill": ("x", n)} for n in range(len(odd))]
+    run = quiz(
+        lambda p, questions: [odd[int(q)] for q in questions], rows, out=tmp_path / "r.jsonl"
+    )
+    assert [row["answer"] for row in run.rows] == odd
+    assert [row["answer"] for row in Run.load(tmp_path / "r.jsonl").rows] == odd
 
 
 def test_a_finished_run_takes_further_items(tmp_path):

@@ -32,9 +32,18 @@ def _there(value: Any) -> bool:
     return value is not None and value == value and value not in ("", "nan")
 
 
+def _public(answer: Any) -> Any:
+    """The right answer, which is "", "?" or null where it is not public, as in many test sets."""
+    if not _there(answer) or answer == "?":
+        raise ValueError("its right answer is not given, as in test sets that are kept secret.")
+    return answer
+
+
 def _choice(skill: str, question: str, options: Sequence[str], answer: str, **more: Any) -> Item:
     """An item of multiple choice; the answer is a letter."""
     letters = list(LETTERS[: len(options)])
+    if _public(answer) not in letters:
+        raise ValueError(f"its right answer is {answer!r}, the letter of none of its options.")
     return {
         "skill": skill,
         "question": with_options(question, options),
@@ -56,7 +65,7 @@ def _mathvista(row: Row) -> Item:
         "id": row["pid"],
         "skill": row["metadata"]["context"],
         "question": row["query"],
-        "answer": row["answer"],
+        "answer": _public(row["answer"]),
         "unit": row["unit"],
     }
     if row["question_type"] == "multi_choice":
@@ -107,7 +116,7 @@ def _mmmu(row: Row) -> Item:
     if row["question_type"] == "multiple-choice":
         options = [_pictures_by_name(option) for option in ast.literal_eval(row["options"])]
         return _choice(subject, question, options, row["answer"], id=row["id"])
-    answers = row["answer"]
+    answers = _public(row["answer"])
     if answers.startswith("["):  # several are right
         answers = ast.literal_eval(answers)
     return {

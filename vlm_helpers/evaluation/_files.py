@@ -42,6 +42,8 @@ def read(path: Path) -> Contents:
         FileNotFoundError: there is none.
         ValueError: it holds something else, or a run of another version; the line is named.
     """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: a run is kept in a file.")
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file {path}: a run is kept by quiz(…, out={path.name!r})."
@@ -149,10 +151,11 @@ class File:
             if contents.torn:
                 with self.own.open("rb+") as file:
                     file.truncate(contents.whole)
-        with self.own.open("a", encoding="utf-8") as file:
+        # A lone surrogate, which an answer may hold, is written as it is, and read by `json`.
+        with self.own.open("a", encoding="utf-8", errors="surrogatepass") as file:
 
             def write(entry: dict[str, Any]) -> None:
-                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+                file.write(json.dumps(entry, ensure_ascii=False, default=str) + "\n")
                 file.flush()
 
             if not file.tell():

@@ -347,6 +347,10 @@ def _numbered(
     items: Iterable[Mapping[str, Any]], order: dict[Any, int]
 ) -> Iterator[dict[str, Any]]:
     """The items, each with its id; `order` notes the ids and their numbers."""
+    if not isinstance(items, Iterable):
+        raise TypeError(
+            f"items is of type {type(items).__name__}: it must be a list of dicts, or a data set."
+        )
     for number, item in enumerate(items):
         item = checked(number, item)
         name = item.get("id")
@@ -391,6 +395,12 @@ def _asked(
     started = time.perf_counter()
     answers = ask(pictures, [item["question"] for item in batch], **options)
     seconds = (time.perf_counter() - started) / len(batch)
+    if isinstance(answers, str) or not isinstance(answers, Iterable):
+        raise TypeError(
+            f"{count(len(batch), 'question')} got one {type(answers).__name__}: what is asked must "
+            "give a list of texts, one for each question."
+        )
+    answers = list(answers)
     if len(answers) != len(batch):
         raise ValueError(f"{len(batch)} questions got {len(answers)} answers.")
     for item, answer in zip(batch, answers):

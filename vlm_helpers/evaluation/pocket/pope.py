@@ -15,6 +15,7 @@ from typing import Any
 
 from vlm_helpers import scenes
 from vlm_helpers._draws import Draws
+from vlm_helpers._words import article
 from vlm_helpers.evaluation.pocket import _made as made
 
 SETTINGS = ("random", "popular", "adversarial")
@@ -64,9 +65,8 @@ def _about_shapes(draws: Draws) -> list[dict[str, Any]] | None:
             if pair is None:
                 return None
             asked.add(pair)
-            name = " ".join(pair)
-            a = "an" if name[0] in "aeiou" else "a"
-            rows.append(_row(scene, f"Is there {a} {name} in the picture?", answer, setting))
+            name = article(" ".join(pair))
+            rows.append(_row(scene, f"Is there {name} in the picture?", answer, setting))
     return rows
 
 
