@@ -237,6 +237,44 @@ def without_seconds(file):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
+class Drawn:
+    """Items whose pictures are counted as they are made."""
+
+    def __init__(self, rows, made, pictures=True):
+        self.rows, self.made, self.pictures = rows, made, pictures
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        if not self.pictures:
+            return self.rows[index]
+        self.made.append(self.rows[index]["id"])
+        return {**self.rows[index], "image": index}
+
+    def without_pictures(self):
+        return Drawn(self.rows, self.made, pictures=False)
+
+
+def test_pictures_are_made_for_those_items_alone_that_are_asked(tmp_path):
+    file, made, shown = tmp_path / "run.jsonl", [], []
+
+    def ask(pictures, questions):
+        shown.extend(zip((one for (one,) in pictures), questions))
+        return letters(pictures, questions)
+
+    half = SimpleNamespace(process_index=1, num_processes=2, wait_for_everyone=lambda: None)
+    quiz(ask, Drawn(items(6), made), out=file)
+    assert len(made) == len(set(made)) == 6
+    quiz(ask, Drawn(items(12), made), out=file)
+    assert len(made) == len(set(made)) == 12
+    assert all(question.startswith(f"q{number}") for number, question in shown)
+    made.clear()
+    with pytest.raises(KeyError):  # there is no other process to gather the rest from
+        quiz(ask, Drawn(items(12), made), batch_size=2, accelerator=half)
+    assert len(made) == 6
+
+
 # --- processes ------------------------------------------------------------------------------------
 
 SHARED = """

@@ -220,10 +220,15 @@ def quiz(
         accelerator.wait_for_everyone()  # nobody writes while another still reads what was there
     order: dict[Any, int] = {}
     total = operator.length_hint(items) or None
+    # A set that can be indexed is gone through without its pictures: they are drawn or opened for
+    # those items that this process asks.
+    plan = without_pictures(items) if total and hasattr(items, "__getitem__") else items
     with file.appending() as write, tqdm(total=total, disable=not progress or process > 0) as bar:
-        for number, batch in enumerate(_batches(items, batch_size, order)):
+        for number, batch in enumerate(_batches(plan, batch_size, order)):
             waiting = [item for item in batch if not _answered(item, done)]
             if waiting and number % processes == process:
+                if plan is not items:
+                    waiting = [{**items[order[i["id"]]], "id": i["id"]} for i in waiting]
                 for row in _asked(ask, waiting, rules, options, grey):
                     done[row["id"]] = {"number": order[row["id"]], **row}
                     write(done[row["id"]])
@@ -347,10 +352,12 @@ def _numbered(
     items: Iterable[Mapping[str, Any]], order: dict[Any, int]
 ) -> Iterator[dict[str, Any]]:
     """The items, each with its id; `order` notes the ids and their numbers."""
-    if not isinstance(items, Iterable):
+    try:
+        items = iter(items)
+    except TypeError:
         raise TypeError(
             f"items is of type {type(items).__name__}: it must be a list of dicts, or a data set."
-        )
+        ) from None
     for number, item in enumerate(items):
         item = checked(number, item)
         name = item.get("id")
