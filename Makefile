@@ -11,6 +11,10 @@ TORCH_INDEX ?=
 LAB_ARGS ?=
 # Passed on to pytest, such as TEST_ARGS="-k boxes -x".
 TEST_ARGS ?=
+# What lmms-eval is run on, such as MODELS="pocket-llava pocket-llava-next", and what is passed on to
+# its recipe, such as LMMS_ARGS="--limit 20 --processes 2".
+MODELS ?= pocket-llava
+LMMS_ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -35,7 +39,14 @@ endif
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.14 python)
 BOUNDS := (3, 11) <= sys.version_info[:2]$(if $(PYTHON),, <= (3, 14))
 
-.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark clean
+# lmms-eval brings half a hundred packages along, some older than the course's: it has its own.
+LMMS := .venv-lmms
+LMMS_PY := $(LMMS)/bin/python
+LMMS_PIP := $(LMMS_PY) -m pip --disable-pip-version-check --no-input
+LMMS_FILES := $(addprefix recipes/lmms_eval/,requirements.txt constraints.txt)
+LMMS_READY := $(LMMS)/.ready-$(shell { cat $(LMMS_FILES) 2>/dev/null; pwd; } | cksum | tr ' ' '-')
+
+.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark lmms-eval clean
 .DEFAULT_GOAL := help
 
 help:
@@ -49,11 +60,26 @@ help:
 	@echo "make notebooks   run every notebook and store its outputs"
 	@echo "make data        rebuild the data sets in data/"
 	@echo "make benchmark   measure import, answers, memory and notebooks"
+	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
 	@echo "make links       write the repository's address (pyproject.toml) into badges and links"
 	@echo "make pins        resolve constraints.txt anew (needs uv)"
 	@echo "make clean       remove .venv and caches"
 	@echo
-	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS; the Makefile's first lines say how."
+	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, MODELS, LMMS_ARGS; the Makefile's first"
+	@echo "lines say how."
+
+# In a recipe: the first fitting interpreter's name, in the shell variable `found`.
+define FIND_PYTHON
+found=; for candidate in $(CANDIDATES); do \
+    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(not $(BOUNDS))' 2>/dev/null; \
+    then found=$$candidate; break; fi; \
+  done; \
+  if [ -z "$$found" ]; then \
+    echo "No Python from 3.11 to 3.14 with its venv module was found (tried:" $(CANDIDATES)");" \
+         "install one, or name yours: make setup PYTHON=/path/to/python3" >&2; \
+    exit 1; \
+  fi
+endef
 
 # An interpreter that no longer runs (Python was upgraded or removed) makes the stamp worthless.
 ifneq ($(shell $(PY) -c 'print("runs")' 2>/dev/null),runs)
@@ -68,15 +94,7 @@ $(READY):
 	  echo "Bringing the environment in $(VENV) up to date."; \
 	  rm -f $(VENV)/.ready-*; \
 	else \
-	  found=; for candidate in $(CANDIDATES); do \
-	    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(not $(BOUNDS))' 2>/dev/null; \
-	    then found=$$candidate; break; fi; \
-	  done; \
-	  if [ -z "$$found" ]; then \
-	    echo "No Python from 3.11 to 3.14 with its venv module was found (tried:" $(CANDIDATES)");" \
-	         "install one, or name yours: make setup PYTHON=/path/to/python3" >&2; \
-	    exit 1; \
-	  fi; \
+	  $(FIND_PYTHON); \
 	  echo "Creating the environment in $(VENV) with $$("$$found" --version)."; \
 	  "$$found" -m venv --clear $(VENV) || exit; \
 	  if [ -z "$(TORCH_INDEX)$$PIP_NO_INDEX" ] && [ "$$(uname -s)" = Linux ] && \
@@ -149,7 +167,22 @@ benchmark: $(READY)
 	@echo "Measuring import, answers, memory and notebooks on this machine."
 	@$(PY) -m recipes.benchmark
 
+lmms-eval: $(LMMS_READY)
+	@$(LMMS_PY) -m recipes.lmms_eval $(MODELS) $(LMMS_ARGS)
+
+$(LMMS_READY):
+	@$(FIND_PYTHON); \
+	echo "Creating lmms-eval's environment in $(LMMS) with $$("$$found" --version)."; \
+	"$$found" -m venv --clear $(LMMS)
+	@echo "Installing torch, lmms-eval and what it needs: some minutes, the first time only."
+	@$(LMMS_PIP) install --quiet --no-compile --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") \
+	  "$$(grep '^torch==' constraints.txt)"
+	@$(LMMS_PIP) install --quiet --no-compile "$$(grep '^torch==' constraints.txt)" \
+	  -c recipes/lmms_eval/constraints.txt -r recipes/lmms_eval/requirements.txt
+	@$(LMMS_PIP) install --quiet --no-compile --no-deps "$$(grep '^lmms_eval==' recipes/lmms_eval/constraints.txt)"
+	@touch $(LMMS_READY)
+
 clean:
-	@echo "Removing .venv and caches."
-	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	@echo "Removing the environments and caches."
+	@rm -rf $(VENV) $(LMMS) build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
