@@ -1,0 +1,13 @@
+"""VLMEvalKit on the pocket benchmarks: its tables (`tsv`) and a model for it (`models`).
+
+It is not on PyPI. In a checkout of github.com/open-compass/VLMEvalKit, in its own environment, with
+the course installed beside it:
+
+    LMUData=COURSE/runs/LMUData python -m recipes.vlmevalkit.models \\
+        --data pocket-mmbench_circular --model pocket-llava --judge exact_matching
+
+What serves a model by OpenAI's protocol needs no adapter: VLMEvalKit's own `run.py` asks it.
+
+    python run.py --data pocket-mmbench_circular --model NAME --judge exact_matching \\
+        --base-url http://127.0.0.1:8000/v1 --key none --max-tokens 16
+"""
