@@ -5,11 +5,12 @@ known. A voter shown answers A and B to one question feels TASTE times (A is rig
 plus what the answers' looks are worth to this voter, plus chance (logistic). Above TIE it is a vote
 for A, below -TIE one for B; between them it is "tie" if an answer is right, else "both bad".
 
-Three kinds of voters: "fair" ones see nothing but what is right; those who "like length" give LIKES
-for each doubling of the words; those who "like bold" give it for bold type. To them, as to people,
-length is worth less the more there is, which is not the form that style control takes it in: the
-remedy is not made to measure. Every two contestants meet equally often, on either side, and
-questions come again only when all have been asked.
+Four kinds of voters: "fair" ones see nothing but what is right; those who "like length" give LIKES
+for each doubling of the words; those who "like bold" give it for bold type. To those, length is
+worth less the more there is, but not in the form that style control takes it in: the remedy is not
+made to measure. It is for the fourth, who "like shares": (A's words - B's) / (A's + B's). Every two
+contestants meet equally often, on either side, and questions come again only when all have been
+asked.
 
 Style control learns what a style does from contestants that change theirs. For length that is,
 above all, the one that is chatty at times; in four settings the arena is `without` it.
@@ -35,17 +36,22 @@ import vlm_helpers as vh
 VOTES = (100, 200, 400, 800, 1600, 3200)
 SETS, PRIOR = 50, 1.0
 TASTE, TIE = 2.0, 0.7
-LIKES = {"fair": {}, "like length": {"words": 0.5}, "like bold": {"bold": 1.5}}
+LIKES = {
+    "fair": {},
+    "like length": {"doublings": 0.5},
+    "like bold": {"bold": 1.5},
+    "like shares": {"share": 1.5},
+}
 STYLE = {"words": lambda answer: len(answer.split()), "bold": lambda answer: "**" in answer}
 CHANGES = "short-sighted, at times chatty"
 IN_THE_END = 10  # votes on each two contestants, question and side
 
 
 def settings() -> list[dict]:
-    grid = [("nobody", voters, control) for voters in LIKES for control in (False, True)]
-    grid = [(*one, votes) for one in grid for votes in VOTES]
-    for voters, control in itertools.product(("fair", "like length"), (False, True)):
-        grid.append((CHANGES, voters, control, VOTES[-1]))
+    voters = ("fair", "like length", "like bold")
+    grid = list(itertools.product(("nobody",), voters, (False, True), VOTES))
+    grid += itertools.product((CHANGES,), ("fair", "like length"), (False, True), VOTES[-1:])
+    grid += itertools.product(("nobody",), ("like shares",), (False, True), VOTES[-1:])
     columns = ("without", "voters", "style_control", "votes")
     return [dict(zip(columns, one)) for one in grid]
 
@@ -61,16 +67,23 @@ class Answers:
         self.texts = self.texts.loc[self.names].to_numpy()
         right = table.pivot(index="contestant", columns="item", values="right")
         self.right = right.loc[self.names].to_numpy(float)
-        self.worth = {  # what liking is multiplied with: doublings of the words, and bold or not
-            "words": np.vectorize(lambda text: np.log2(1 + STYLE["words"](text)))(self.texts),
-            "bold": np.vectorize(STYLE["bold"])(self.texts).astype(float),
-        }
+        self.words = np.vectorize(STYLE["words"])(self.texts)
+        self.bold = np.vectorize(STYLE["bold"])(self.texts).astype(float)
+
+    def looks(self, kind: str, a, b, items):
+        """How much more there is to like in A's answers than in B's."""
+        if kind == "bold":
+            return self.bold[a, items] - self.bold[b, items]
+        one, other = self.words[a, items], self.words[b, items]
+        if kind == "doublings":
+            return np.log2(1 + one) - np.log2(1 + other)
+        return (one - other) / np.maximum(one + other, 1)
 
     def voted(self, voters: str, a, b, items, dice) -> list[dict]:
         """Votes on contestants `a` and `b` (numbers) by voters of a kind."""
         felt = TASTE * (self.right[a, items] - self.right[b, items])
         for look, weight in LIKES[voters].items():
-            felt += weight * (self.worth[look][a, items] - self.worth[look][b, items])
+            felt += weight * self.looks(look, a, b, items)
         felt += dice.logistic(size=len(felt))
         good = self.right[a, items] + self.right[b, items] > 0
         kinds = np.where(np.abs(felt) < TIE, np.where(good, "tie", "both bad"), "")

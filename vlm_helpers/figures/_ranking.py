@@ -43,7 +43,7 @@ def ranking(tables: Any, *, label: str = "rating", level: tuple[str, float] | No
         if level:
             ax.axvline(level[1], color=INK, linewidth=1, linestyle=(0, (4, 3)))
             ax.annotate(
-                level[0], (level[1], 1), (0, 3), xycoords=("data", "axes fraction"), ha="center",
+                level[0], (level[1], 0), (4, 4), xycoords=("data", "axes fraction"),
                 textcoords="offset points", fontsize=8.5, color=INK,
             )  # fmt: skip
         ax.set_yticks(range(len(names)), [str(name) for name in names])
@@ -52,4 +52,4 @@ def ranking(tables: Any, *, label: str = "rating", level: tuple[str, float] | No
         ax.set_axisbelow(True)
         ax.tick_params(axis="y", length=0)
         if len(tables) > 1:
-            ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+            ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(tables))
