@@ -1,4 +1,4 @@
-"""docs/boards.md: what it says of the published table follows from that table."""
+"""docs/boards.md: what it says of published and of stored tables follows from them."""
 
 import io
 import itertools
@@ -69,3 +69,56 @@ def test_neighbours_lie_within_the_interval_of_one(eight):
     assert (high - low) / 2 == pytest.approx(0.03, abs=0.002)
     gaps = -eight.drop(columns="mean").mean(axis=1).diff().dropna()
     assert (gaps.min().round(1), gaps.max().round(1)) == (0.1, 1.3)
+
+
+def ends(voters, control=False, without="nobody"):
+    """What very many votes lead to, by contestant, in whole points."""
+    table = vh.evaluation.experiment("arena")
+    wanted = {"voters": voters, "style_control": control, "without": without, "votes": 3200}
+    rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    return rows.set_index("contestant")["limit"].round().astype(int)
+
+
+CHATTY, CAPTIONS, CHANGES = "short-sighted, chatty", "pocket-llava-base", "at times chatty"
+
+
+def test_the_rule_turns_the_first_two():
+    answers = vh.evaluation.experiment("arena_answers").groupby("contestant")
+    for column, lora in (("right", 0.890), ("exact", 0.824)):
+        share = answers[column].mean().round(3)
+        assert share["LoRA"] == lora and share["pocket-llava"] == 0.848
+
+
+def test_taste_and_style_control_move_the_ratings_as_it_says():
+    fair, long = ends("fair"), ends("like length")
+    assert (fair[CHATTY], fair["short-sighted"], fair[CAPTIONS]) == (1031, 1032, 909)
+    assert (long[CHATTY], long[CAPTIONS]) == (1201, 1054) and long.idxmax() == CHATTY
+    controlled, own = ends("like length", True), ends("like shares", True)
+    assert (controlled[CHATTY], controlled[CAPTIONS]) == (1086, 948)
+    assert controlled.idxmax() == fair.idxmax() == "LoRA"
+    assert (own[CHATTY], own[CAPTIONS]) == (1035, 906)
+    bold = ends("like bold")["blind, bold"], ends("like bold", True)["blind, bold"]
+    assert bold == (997, 925) and fair["blind"] == 923
+
+
+def test_without_those_who_change_style_control_fails_as_it_says():
+    without = f"short-sighted, {CHANGES}"
+    taste = [ends("like length", control, without)[CHATTY] for control in (False, True)]
+    fair = [ends("fair", control, without)[CHATTY] for control in (False, True)]
+    assert (taste, fair) == ([1210, 1184], [1032, 1080])
+    answers = vh.evaluation.experiment("arena_answers").fillna({"answer": ""})
+    answers["words"] = answers["answer"].str.split().str.len()
+    longer = answers[answers["contestant"].isin(["LoRA", CAPTIONS])].groupby("contestant")
+    goes = {name: rows["words"].corr(rows["right"]) for name, rows in longer}
+    assert all(value < -0.3 for value in goes.values()), goes
+
+
+def test_votes_part_neighbours_as_it_says():
+    table = vh.evaluation.experiment("arena")
+    fair = table.query("voters == 'fair' and not style_control and without == 'nobody'")
+    apart = fair.set_index(["contestant", "votes"])["apart"]
+    assert (apart["pocket-llava", 800], apart["pocket-llava", 1600]) == (0.74, 0.96)
+    assert apart["LoRA", 3200] == 0.16
+    limit = fair[fair["votes"] == 800].set_index("contestant")["limit"]
+    order = limit.sort_values(ascending=False)
+    assert (-order.diff().iloc[1:3].round()).tolist() == [12, 81]
