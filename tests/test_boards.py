@@ -12,12 +12,17 @@ import vlm_helpers as vh
 PAGE = (Path(__file__).parents[1] / "docs" / "boards.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def eight():
-    lines = [line for line in PAGE.split("## The mean of eight")[1].splitlines() if "|" in line]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+def table(head):
+    """The first Markdown table below a heading."""
+    lines = PAGE.split(head)[1].split("\n\n|", 1)[1].split("\n\n")[0].splitlines()
+    rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines]
     text = "\n".join(",".join(row) for number, row in enumerate(rows) if number != 1)
     return pd.read_csv(io.StringIO(text), index_col="model")
+
+
+@pytest.fixture(scope="module")
+def eight():
+    return table("## The mean of eight")
 
 
 def turned(one, other):
@@ -69,6 +74,29 @@ def test_neighbours_lie_within_the_interval_of_one(eight):
     assert (high - low) / 2 == pytest.approx(0.03, abs=0.002)
     gaps = -eight.drop(columns="mean").mean(axis=1).diff().dropna()
     assert (gaps.min().round(1), gaps.max().round(1)) == (0.1, 1.3)
+
+
+def test_our_own_leaderboard_is_the_stored_one():
+    stored = vh.evaluation.experiment("leaderboard")
+    scores = stored.pivot(index="model", columns="benchmark", values="score")
+    floor = stored.groupby("benchmark")["floor"].first()
+    shown, means = table("### The same with our own"), scores.mean(axis=1)
+    above = ((scores - floor) / (1 - floor)).clip(lower=0).mean(axis=1)
+    models = list(means.sort_values(ascending=False).index)
+    assert list(shown.index) == [*models, "floor"]
+    assert shown["mean"][models].tolist() == pytest.approx(means[models].tolist(), abs=6e-4)
+    assert shown["above the floor"][models].tolist() == pytest.approx(above[models], abs=6e-4)
+    for column, name in zip(shown.columns[2:], scores.columns):
+        assert name == f"pocket-{column.lower()}"
+        wanted = [*scores.loc[models, name], floor[name]]
+        assert shown[column].tolist() == pytest.approx(wanted, abs=6e-3)
+    assert models[3:5] == ["blind", "wrong template"] and above["blind"] < above["wrong template"]
+    lost = {name for name in scores if (scores[name] <= floor[name]).all()}
+    assert lost == {"pocket-ai2d", "pocket-mmmu", "pocket-scienceqa"}
+    errors = (scores * (1 - scores) / 60).sum(axis=1) ** 0.5 / 7
+    assert 1.96 * errors.max() == pytest.approx(0.04, abs=0.005)
+    assert (stored["high"] - stored["low"]).max() / 2 == pytest.approx(0.12, abs=0.005)
+    assert means["pocket-llava"] - means["LoRA"] == pytest.approx(0.012, abs=6e-4)
 
 
 def ends(voters, control=False, without="nobody"):
