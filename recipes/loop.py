@@ -94,9 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser, out: str, stages) -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--loaders", type=int, default=0, help="processes that draw, for a GPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument(
-        "--times", type=int, default=1, help="pictures, as a multiple"
-    )
+    parser.add_argument("--times", type=int, default=1, help="pictures, as a multiple")
     parser.add_argument("--eager", action="store_true", help="do not compile")
     parser.add_argument("--init", type=Path, help="start from this checkpoint's weights")
     names = [stage.name for stage in stages]

@@ -139,18 +139,20 @@ def test_a_table_that_is_none_is_said_in_one_sentence(change, words, tmp_path):
 
 @pytest.fixture
 def models(monkeypatch):
-    """`recipes.vlmevalkit.models`, with VLMEvalKit's base class replaced by its least part."""
+    """`recipes.vlmevalkit.models`, with VLMEvalKit's base classes replaced by their least part."""
 
     class BaseModel:
-        def __init__(self):
-            self.dump_image_func = None
+        dump_image_func = None
 
-        def dump_image(self, line, dataset):
-            return self.dump_image_func(line)
+    class LMDeployAPI(BaseModel):
+        def __init__(self, **options):
+            self.options = options
 
-    for name in ("vlmeval", "vlmeval.vlm", "vlmeval.vlm.base"):
+    for name in ("vlmeval", "vlmeval.api", "vlmeval.vlm", "vlmeval.vlm.base", "vlmeval.config"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules["vlmeval.vlm.base"].BaseModel = BaseModel
+    sys.modules["vlmeval.api"].LMDeployAPI = LMDeployAPI
+    sys.modules["vlmeval.config"].supported_VLM = {}
     monkeypatch.delitem(sys.modules, "recipes.vlmevalkit.models", raising=False)
     yield importlib.import_module("recipes.vlmevalkit.models")
     del sys.modules["recipes.vlmevalkit.models"]
@@ -170,6 +172,37 @@ def test_the_adapter_asks_with_our_words_and_answers_as_the_original_run(
     ]  # fmt: skip
     assert model.generate_inner(message) == dict(rows("answer"))["0"]
     assert model.use_custom_prompt("x_circular") and model.INTERLEAVE
+
+
+def test_over_the_loopback_it_got_the_same_answers():
+    answers = {int(index): answer for index, answer in rows("answer")}
+    served = dict(rows("served"))
+    assert len(served) > 20
+    assert served == {index: answers[index] for index in served}
+
+
+def test_a_served_model_is_asked_at_its_address_with_our_words(models, items, table, tmp_path):
+    model = models.Served("http://127.0.0.1:8000/v1/", "mine")
+    model.dump_image_func = lambda line: ["a.png"]
+    assert model.build_prompt(table.iloc[0], "x")[1]["value"] == items[0]["question"]
+    assert model.options["api_base"] == "http://127.0.0.1:8000/v1/chat/completions"
+    assert (model.options["model"], model.options["max_tokens"]) == ("mine", 16)
+
+
+@pytest.mark.parametrize("served", [[], ["--served", "http://127.0.0.1:8000/v1"]])
+def test_the_runner_makes_the_named_models_known_and_runs_run_py(
+    models, served, monkeypatch, tmp_path
+):
+    (tmp_path / "run.py").write_text("import sys; open('argv', 'w').write(' '.join(sys.argv[1:]))")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--model", "one", "two", "--data", "x_circular"]
+    monkeypatch.setattr(sys, "argv", ["models", *served, *arguments])
+    models.main()
+    known = sys.modules["vlmeval.config"].supported_VLM
+    assert list(known) == ["one", "two"]
+    assert known["two"].func is (models.Served if served else models.Checkpoint)
+    assert known["two"].args[-1] == "two"
+    assert (tmp_path / "argv").read_text() == " ".join(arguments)
 
 
 def test_outside_a_checkout_the_runner_says_so(models, monkeypatch, tmp_path):

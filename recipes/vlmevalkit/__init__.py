@@ -6,8 +6,5 @@ the course installed beside it:
     LMUData=COURSE/runs/LMUData python -m recipes.vlmevalkit.models \\
         --data pocket-mmbench_circular --model pocket-llava --judge exact_matching
 
-What serves a model by OpenAI's protocol needs no adapter: VLMEvalKit's own `run.py` asks it.
-
-    python run.py --data pocket-mmbench_circular --model NAME --judge exact_matching \\
-        --base-url http://127.0.0.1:8000/v1 --key none --max-tokens 16
+With `--served http://127.0.0.1:8000/v1` the model is asked by OpenAI's protocol.
 """
