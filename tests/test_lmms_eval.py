@@ -130,6 +130,39 @@ def test_what_is_not_there_is_said_before_anything_runs(arguments, words, monkey
         recipe.main()
 
 
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--limit", "0"], "argument --limit: invalid count value: '0'"),
+        (["--limit", "many"], "invalid count value: 'many'"),
+        (["--processes", "-1"], "argument --processes: invalid count value: '-1'"),
+        (["one", "two", "--out", "x.jsonl"], "--out is the file of one model, and there are 2"),
+    ],
+)
+def test_numbers_and_files_that_cannot_be(arguments, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["lmms_eval", *arguments])
+    with pytest.raises(SystemExit):
+        recipe.main()
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "config, words",
+    [
+        ('{"model_type": "qwen2_vl"}', "is a qwen2_vl, and lmms-eval's llava_hf takes llava"),
+        ("{}", "is no model's"),
+        ("[]", "is no model's"),
+        ("{", "is no model's"),
+    ],
+)
+def test_a_checkpoint_that_the_class_cannot_load(config, words, tmp_path):
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(SystemExit, match=words):
+        recipe.checkpoint(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"model_type": "llava_next"}')
+    assert recipe.checkpoint(str(tmp_path)) == tmp_path
+
+
 def test_without_the_environment_the_recipe_says_how_to_make_it(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lmms_eval"])
     with pytest.raises(SystemExit, match="`make lmms-eval` makes one"):

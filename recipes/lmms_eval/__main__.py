@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 OUT = ROOT / "runs" / "lmms_eval"
 TASKS = sorted(path.stem for path in HERE.glob("pocket_*.yaml"))
+KINDS = ("llava", "llava_next", "llava_onevision")  # what `llava_hf` can load
 VERSIONS = ("lmms_eval", "transformers", "torch", "pillow")
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -36,6 +37,17 @@ def checkpoint(name: str) -> Path:
     """The folder of a model that the course ships, or of one that is named by its path."""
     for folder in (ROOT / "data" / name, Path(name)):
         if (folder / "config.json").is_file():
+            try:
+                kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))[
+                    "model_type"
+                ]
+            except (ValueError, KeyError, TypeError):
+                raise SystemExit(f"The config.json in {folder} is no model's.") from None
+            if kind not in KINDS:
+                raise SystemExit(
+                    f"{folder} is a {kind}, and lmms-eval's llava_hf takes {', '.join(KINDS)}: run "
+                    "lmms-eval itself, with --model naming the class that takes it."
+                )
             return folder.resolve()
     shipped = sorted(path.parent.name for path in (ROOT / "data").glob("*/config.json"))
     raise SystemExit(
@@ -89,14 +101,23 @@ def samples(folder: Path, tasks: list[str]) -> list[list]:
     return rows
 
 
+def count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="*", default=["pocket-llava"], help="names or folders")
     parser.add_argument("--tasks", nargs="+", default=TASKS)
-    parser.add_argument("--limit", type=int, help="only the first questions of each task")
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--limit", type=count, help="only the first questions of each task")
+    parser.add_argument("--processes", type=count, default=1)
     parser.add_argument("--out", type=Path, help="the file of answers, of a single model")
     args = parser.parse_args()
+    if args.out and len(args.model) > 1:
+        parser.error(f"--out is the file of one model, and there are {len(args.model)}")
     try:
         head = {name: version(name) for name in VERSIONS}
     except PackageNotFoundError as error:
