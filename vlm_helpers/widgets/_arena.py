@@ -62,12 +62,17 @@ class ArenaView(ipywidgets.VBox):
             self.pair = self.arena.next()
         except Exception as error:  # a contestant is anybody's function
             self.pair = None
+            self._show("", [], A="", B="")
             self._say(f"No pair could be had: {first_line(error)} Go on with the next.")
             self._allow(voting=False, further=True)
             return
-        self.question.value = f"<b>{html.escape(self.pair.question)}</b>"
-        self.pictures.children = [_image(one) for one in self.pair.pictures]
-        self._show_answers(A="", B="")
+        pair = self.pair
+        self._show(
+            pair.question,
+            pair.pictures,
+            A=_answer("A", pair.answer_a),
+            B=_answer("B", pair.answer_b),
+        )
         self._say(f"{count(len(self.arena.votes), 'vote')} so far. Which answer is better?")
         self._allow(voting=True, further=False)
 
@@ -80,7 +85,9 @@ class ArenaView(ipywidgets.VBox):
         except OSError as error:
             self._say(f"Your vote could not be kept: {first_line(error)} You can try it again.")
             return
-        self._show_answers(A=self.pair.a, B=self.pair.b)
+        pair = self.pair
+        self.answers["A"].value = _answer(f"A: {pair.a}", pair.answer_a)
+        self.answers["B"].value = _answer(f"B: {pair.b}", pair.answer_b)
         where = "" if self.arena.path is None else f", kept in {self.arena.path}"
         self._say(f"{count(len(self.arena.votes), 'vote')} so far{where}.")
         self.pair = None
@@ -95,15 +102,11 @@ class ArenaView(ipywidgets.VBox):
     def _say(self, sentence: str) -> None:
         self.status.value = html.escape(sentence)
 
-    def _show_answers(self, **names: str) -> None:
-        texts = {"A": self.pair.answer_a, "B": self.pair.answer_b}
-        for side, box in self.answers.items():
-            who = html.escape(f"{side}: {names[side]}" if names[side] else side)
-            said = html.escape(texts[side]) or "<i>(nothing)</i>"
-            box.value = (
-                f'<div style="width: 22em; margin: 0.5em; line-height: 1.4"><b>{who}</b>'
-                f'<div style="white-space: pre-wrap">{said}</div></div>'
-            )
+    def _show(self, question: str, pictures: list[Any], **answers: str) -> None:
+        self.question.value = f"<b>{html.escape(question)}</b>"
+        self.pictures.children = [_image(picture) for picture in pictures]
+        for side, text in answers.items():
+            self.answers[side].value = text
 
     def _draw(self) -> None:
         from matplotlib import pyplot as plt
@@ -113,6 +116,14 @@ class ArenaView(ipywidgets.VBox):
         plt.savefig(png, format="png")
         plt.close()
         self.chart.value, self.chart.layout.display = png.getvalue(), None
+
+
+def _answer(who: str, said: str) -> str:
+    said = html.escape(said) or "<i>(nothing)</i>"
+    return (
+        f'<div style="width: 22em; margin: 0.5em; line-height: 1.4"><b>{html.escape(who)}</b>'
+        f'<div style="white-space: pre-wrap">{said}</div></div>'
+    )
 
 
 def _image(picture: Any) -> ipywidgets.Image:
