@@ -183,17 +183,14 @@ class Arena:
     def _answer(self, name: str, position: int, question: str, pictures: list[Any]) -> str:
         if (name, position) not in self._answers:
             answers = self.contestants[name]([pictures], [question])
-            if (
-                isinstance(answers, str)
-                or not isinstance(answers, Sequence)
-                or len(answers) != 1
-                or not isinstance(answers[0], str)
-            ):
+            given = [] if isinstance(answers, str | Mapping) else answers
+            given = list(given) if isinstance(given, Iterable) else []
+            if len(given) != 1 or not isinstance(given[0], str):
                 raise TypeError(
                     f"The contestant {name!r} did not answer item {position} with a list of one "
                     f"text, but with {answers!r:.80}."
                 )
-            self._answers[name, position] = answers[0]
+            self._answers[name, position] = str(given[0])
         return self._answers[name, position]
 
     def vote(self, pair: Pair, vote: str) -> dict[str, Any]:

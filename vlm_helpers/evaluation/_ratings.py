@@ -80,11 +80,11 @@ class Ratings:
         contestants alike makes those wide, and is not in here.
 
         Raises:
-            KeyError: for a contestant on whom there is no vote.
+            ValueError: for a contestant on whom there is no vote.
         """
         for name in (one, other):
             if name not in self._names:
-                raise KeyError(f"There is no vote on {name!r}; {did_you_mean(name, self._names)}")
+                raise ValueError(f"There is no vote on {name!r}; {did_you_mean(name, self._names)}")
         return self._apart(self._names.index(one), self._names.index(other))
 
     def _apart(self, i: int, j: int) -> Difference:
