@@ -195,6 +195,13 @@ def test_a_file_of_another_run_is_refused_and_left_alone(tmp_path):
 HEAD = '{"format": 2, "settings": {}}'
 
 
+def line(**changed):
+    """An answer as `quiz` writes it, but for what is changed."""
+    row = {"number": 0, "id": 0, "skill": None, "question": "q0", "truth": "0", "answer": "0",
+           "rules": {"exact": [None, 1.0]}, "seconds": 0.1}  # fmt: skip
+    return json.dumps(row | changed) + "\n"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -205,6 +212,11 @@ HEAD = '{"format": 2, "settings": {}}'
         ('{"format": 1, "settings": {}}\n{"id": 0}\n', "another version .* .format 1, here 2"),
         (f"{HEAD}\nnothing\n", "is damaged: line 2 "),
         (f'{HEAD}\n{{"id": 3}}\n{{"items": 1}}\n', "is damaged: line 2 "),
+        (f"{HEAD}\n{line()}{line(answer=3)}", "is damaged: line 3 "),
+        (f"{HEAD}\n{line(id=[1])}", "is damaged: line 2 "),
+        (f"{HEAD}\n{line(rules={})}", "is damaged: line 2 "),
+        (f"{HEAD}\n{line(rules={'exact': [None, 'right']})}", "is damaged: line 2 "),
+        (f"{HEAD}\n{line(rules=['exact'])}", "is damaged: line 2 "),
     ],
 )
 def test_a_file_that_is_no_run_is_refused_and_left_as_it_is(tmp_path, text, words):

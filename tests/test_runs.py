@@ -170,6 +170,14 @@ def test_a_file_without_answers_and_one_that_is_not_there_are_told(tmp_path):
         Run.load(file)
 
 
+def test_of_answers_that_two_runs_have_written_to_one_file_each_counts_once(tmp_path):
+    file = tmp_path / "run.jsonl"
+    run = quiz(letters, items(), out=file)
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1] + lines[1:]))
+    assert Run.load(file).rows == run.rows
+
+
 def test_whatever_a_model_says_comes_back_from_the_file(tmp_path):
     odd = ["\ud800", "\u2028\x85", "\r\n\x00", '"}', "木", ""]
     rows = [{"question": str(n), "answer": "a", "skill": ("x", n)} for n in range(len(odd))]

@@ -50,7 +50,7 @@ def read(path: Path) -> Contents:
         )
     data = path.read_bytes()
     whole = data.rfind(b"\n") + 1
-    head, rows, items = None, [], None
+    head, rows, items = None, {}, None
     for number, line in enumerate(data[:whole].splitlines(), 1):
         try:
             entry = json.loads(line)
@@ -59,9 +59,9 @@ def read(path: Path) -> Contents:
             elif set(entry) == {"items"}:
                 items = entry["items"]
             else:
-                rows.append({name: entry[name] for name in COLUMNS})
-                items = None
-        except (ValueError, KeyError, TypeError):
+                row = _checked({name: entry[name] for name in COLUMNS})
+                rows[row["id"]], items = row, None
+        except (ValueError, KeyError, TypeError, AttributeError):
             if head and head["format"] != FORMAT:
                 break
             what = "is no run of answers" if number == 1 else "is damaged"
@@ -74,13 +74,22 @@ def read(path: Path) -> Contents:
             f"{path} holds a run of another version of vlm_helpers (format {head['format']!r}, "
             f"here {FORMAT}): read it with that one, or {REMEDY}."
         )
-    return Contents(
-        head, sorted(rows, key=lambda row: row["number"]), items, whole, whole < len(data)
-    )
+    ordered = sorted(rows.values(), key=lambda row: row["number"])
+    return Contents(head, ordered, items, whole, whole < len(data))
 
 
 # Of each answer; `rules` holds, by each rule's name, what it took from the answer, and the score.
 COLUMNS = ("number", "id", "skill", "question", "truth", "answer", "rules", "seconds")
+
+
+def _checked(row: dict[str, Any]) -> dict[str, Any]:
+    """The row, if what is done with it later can be done. Raises `TypeError`, `ValueError`."""
+    kinds = {"number": int, "id": str | int, "question": str, "truth": str, "answer": str}
+    if not all(isinstance(row[name], kind) for name, kind in kinds.items()) or not row["rules"]:
+        raise ValueError
+    for _, score in row["rules"].values():
+        float(score)
+    return row
 
 
 def parts(path: Path) -> list[Path]:
