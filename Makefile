@@ -162,6 +162,7 @@ pins:
 data: $(READY)
 	@echo "Rebuilding the data sets in data/."
 	@$(PY) -m recipes.data
+	@$(PY) -m recipes.benchmarks
 
 benchmark: $(READY)
 	@echo "Measuring import, answers, memory and notebooks on this machine."

@@ -32,7 +32,8 @@ SETS: dict[str, tuple[dict, str, str]] = {
         "object_localization, which holds counting there as well, spatial_relationship, ocr), five "
         "about things, charts and diagrams.",
         "No photographs, no people, no emotions, styles or qualities of pictures. MMBench mostly "
-        "has four options, this one two for comparisons. Thirty scenes carry 150 of the questions.",
+        "has four options, this one two for comparisons. Thirty scenes carry 150 of the questions. "
+        "Some options about diagrams are labels of another one, and can be ruled out unseen.",
     ),
     "pocket-mathvista": (
         dict.fromkeys(("pid", "question", "image"), TEXT) | {"decoded_image": PICTURE}
@@ -54,10 +55,12 @@ SETS: dict[str, tuple[dict, str, str]] = {
     "pocket-ai2d": (
         {"question": TEXT, "options": TEXTS, "answer": TEXT, "image": PICTURE},
         "150 diagrams (food chains, cycles, steps, trees, flow charts, networks) with two "
-        "questions each on what their arrows say; four options, of the diagram's own labels as far "
-        "as they go. `answer` is the number of the right option, as text.",
+        "questions each on what their arrows say; four options: labels of the diagram as far as "
+        "they go, then of another one. `answer` is the number of the right option, as text.",
         "No labelled parts of animals and plants, no schoolbook drawings: boxes with words, and "
-        "arrows. In one of four diagrams of what one knows, two boxes are swapped on purpose.",
+        "arrows. In one of four diagrams of what one knows, two boxes are swapped on purpose. "
+        "Labels of another diagram may be about something else: such an option can be ruled out "
+        "unseen.",
     ),
     "pocket-scienceqa": (
         {"image": PICTURE, "question": TEXT, "choices": TEXTS, "answer": "int8"}

@@ -82,6 +82,59 @@ def test_pope_asks_for_as_much_that_is_there_as_that_is_not_in_every_setting():
         assert answers.count("yes") == answers.count("no") == 60
 
 
+# --- what the page on them says -------------------------------------------------------------------
+
+MEASURED = evaluation.experiment("benchmarks")
+PAGE = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def line(name):
+    """A benchmark's row in the page's table."""
+    rows = MEASURED[(MEASURED["model"] == "pocket-llava") & (MEASURED["benchmark"] == name)]
+    n, right, *others = rows[["n", "right", "blind", "text", "majority"]].sum()
+    low, high = evaluation.interval(int(right), int(n))
+    shares = " | ".join(f"{100 * one / n:.1f}" for one in others)
+    score = f"{100 * right / n:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    return f"| `{name}` | {TABLE.loc[name, 'rule']} | {n} | {score} | {shares} |"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_says_what_was_measured(name):
+    assert line(name) in PAGE
+    assert MEASURED.groupby("benchmark")["n"].sum()[name] == TABLE.loc[name, "items"]
+
+
+def test_the_page_s_sentences_say_what_was_measured():
+    stored = MEASURED[MEASURED["model"] == "pocket-llava"].set_index(["benchmark", "skill"])
+    mmbench = stored.loc["pocket-mmbench"]
+    looks = ["attribute_recognition", "object_localization", "spatial_relationship", "ocr"]
+    pages = ["image_scene", "physical_property_reasoning", "nature_relation", "future_prediction",
+             "structuralized_imagetext_understanding"]  # fmt: skip
+    signs = ["Regular Text Recognition", "Digit String Recognition"]
+    right, circular = mmbench["right"], mmbench["circular"]
+    letters = [item["answer"] for item in evaluation.benchmark("pocket-mmbench").without_pictures()]
+    for words in (
+        f"{right[looks].sum()} of {mmbench['n'][looks].sum()} questions of `pocket-mmbench`",
+        f"{stored.loc['pocket-mathvista', 'right']['synthetic scene']} of 50\nscenes",
+        f"{stored.loc['pocket-ocrbench', 'right'][signs].sum()} of 100 signs",
+        f"with letters: {right['attribute_comparison']} of 30",
+        f"{right.sum()} are right as they are, and {circular.sum():.0f} in every",
+        f"keep {circular[pages].sum():.0f} of {right[pages].sum()}",
+        f"it gets {letters.count('A') / 300:.3f}, pocket-llava {right.sum() / 300:.3f} with",
+        f"and {mmbench['text'].sum() / 300:.3f} without, which is a gain of "
+        f"{(right.sum() - mmbench['text'].sum()) / 300:.3f} and",
+    ):
+        assert words in PAGE, words
+
+
+def test_the_measured_floors_are_those_of_the_stored_items():
+    for name in ("pocket-pope", "pocket-scienceqa"):
+        exam = evaluation.benchmark(name)
+        floors = evaluation.floors(exam, exam.score)
+        stored = MEASURED[MEASURED["benchmark"] == name].set_index("skill")
+        assert (floors["majority"] * floors["n"]).round().tolist() == stored["majority"].tolist()
+
+
 # --- the endless exam -----------------------------------------------------------------------------
 
 
