@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 import vlm_helpers as vh
+from vlm_helpers.exercises import choosing_and_evaluating as evaluating
 from vlm_helpers.exercises import grounding, prompt_templates, welcome
 from vlm_helpers.exercises.inference import cache_gib as _cache
 
@@ -522,7 +523,71 @@ def merge_by_slices(features, side):
     return torch.cat(corners, dim=-1).flatten(1, 2)
 
 
+# --- choosing_and_evaluating ----------------------------------------------------------------------
+
+
+def _rule(rule):
+    """A published rule in the place of one's own."""
+    return lambda answer, options: vh.evaluation.extract(answer, options, rule)
+
+
+def _reads(**instead):
+    """The solution, but for one step: `case="Letter"` and so on, done before or after it."""
+    before = instead.get("before", lambda answer: answer)
+    after = instead.get("after", lambda letter, options: letter)
+    return lambda answer, options: after(evaluating.extract(before(answer), options), options)
+
+
+def _groups(turns):
+    groups = {}
+    for question, truth, taken in turns:
+        groups.setdefault(question, []).append((truth, taken))
+    return groups.values()
+
+
+def _questions(lost_or_kept):
+    """The share of questions of which `lost_or_kept(pairs)` is true."""
+    return lambda turns: sum(map(lost_or_kept, _groups(turns))) / len(_groups(turns))
+
+
+def _rights(pairs):
+    return [truth == taken for truth, taken in pairs]
+
+
+def in_fours(turns):
+    fours = [turns[i : i + 4] for i in range(0, len(turns), 4)]
+    return sum(all(t == s for _, t, s in four) for four in fours) / len(fours)
+
+
+def neighbours(turns):
+    groups = [list(group) for _, group in itertools.groupby(turns, key=lambda turn: turn[0])]
+    return sum(all(t == s for _, t, s in group) for group in groups) / len(groups)
+
+
+def with_counters(turns):
+    asked, right = Counter(q for q, *_ in turns), Counter(q for q, t, s in turns if t == s)
+    return Fraction(sum(asked[q] == right[q] for q in asked), len(asked))
+
+
+def empties_the_options(answer, options):
+    letter = evaluating.extract(answer, options)
+    options.clear()
+    return letter
+
+
+def last_capital(answer, options):
+    found = [c for c in answer if c in "ABCDEFGHI"[: len(options)]]
+    return found[-1] if found else None
+
+
 RIGHT_ANSWERS = {
+    "choosing_and_evaluating.circular": [
+        with_counters,
+        lambda turns: numpy.mean([all(_rights(pairs)) for pairs in _groups(turns)]),
+        lambda turns: torch.tensor([all(_rights(p)) for p in _groups(turns)]).float().mean(),
+    ],
+    "choosing_and_evaluating.extract": [_reads(before=lambda answer: f"  {answer} ")],
+    "choosing_and_evaluating.compare": ["BDF", ["B", "D", "F"], "b, d, f", ("F", "D", "B")],
     "welcome.floor": [
         lambda truths: max(Counter(truths).values()) / len(truths),
         lambda truths: Counter(truths).most_common(1)[0][1] / len(truths),
@@ -633,6 +698,79 @@ RIGHT_ANSWERS = {
 
 
 WRONG_ANSWERS = {
+    "choosing_and_evaluating.circular": [
+        (lambda turns: sum(t == s for _, t, s in turns) / len(turns), "share of all turns"),
+        (
+            lambda turns: numpy.mean([numpy.mean(_rights(p)) for p in _groups(turns)]),
+            "counts by the share of its turns",
+        ),
+        (_questions(lambda pairs: any(_rights(pairs))), "use `all`, not `any`"),
+        (_questions(lambda p: 2 * sum(_rights(p)) > len(p)), "most of their turns"),
+        (_questions(lambda pairs: _rights(pairs)[0]), "right in the first turn"),
+        (_questions(lambda pairs: len({s for _, s in pairs}) == 1), "always says A would pass"),
+        (
+            lambda turns: evaluating.circular([turn for turn in turns if turn[2]]),
+            "in which no letter was found",
+        ),
+        (in_fours, "four turns at a time"),
+        (neighbours, "next to each other"),
+        (_questions(lambda p: len(p) == 4 and all(_rights(p))), "fewer than four turns"),
+        (
+            lambda turns: sum(all(_rights(p)) for p in _groups(turns)) / len(turns),
+            "divided by the number of turns",
+        ),
+        (
+            lambda turns: sum(all(_rights(p)) for p in _groups(turns)),
+            "how many questions are right",
+        ),
+        (lambda turns: 100 * evaluating.circular(turns), "in per cent"),
+        (lambda turns: 1 - evaluating.circular(turns), "share of questions that are lost"),
+        (lambda turns: [all(_rights(p)) for p in _groups(turns)], "gives a list"),
+        (lambda turns: str(evaluating.circular(turns)), "between 0 and 1, and it gives"),
+        (lambda turns: evaluating.circular(turns) or None, "give 0 where no question"),
+        (lambda turns: 0.123, "your function gives 0.123"),
+    ],
+    "choosing_and_evaluating.extract": [
+        (_rule("mmmu"), "Answer 2 of 20, 'c'"),
+        (_rule("mmmu-pro"), "in the other case"),
+        (_rule("lmms-eval mcq_extract"), "yours finds none"),
+        (_rule("scienceqa"), "Answer 3 of 20, '(D)'"),
+        (_rule("ai2d"), "a line break follows the letter"),
+        (_rule("vlmevalkit"), "Answer 2 of 20"),
+        (lambda answer, options: answer[:1], "it gives 'c'. Give the letter as a bare capital"),
+        (last_capital, "yours finds none: it is a letter, in the other case"),
+        (lambda a, options: last_capital(a.upper(), options), "Answer 6 of 20"),
+        (_reads(after=lambda letter, options: letter or "A"), "naming all options is no answer"),
+        (_reads(after=lambda letter, options: letter or "Z"), "no option's letter. None means"),
+        (_reads(after=lambda letter, options: letter and letter.lower()), "as a bare capital"),
+        (_reads(after=lambda letter, options: letter and f"({letter})"), "no option's letter"),
+        (_reads(after=lambda letter, options: letter and ord(letter) - 65), "the number 1"),
+        (_reads(after=lambda letter, options: letter and [letter]), "gives a list"),
+        (
+            _reads(after=lambda letter, options: letter and options[ord(letter) - 65]),
+            "the option 'green' itself",
+        ),
+        (
+            _reads(before=lambda answer: answer.replace("A ", "(A) ")),
+            '"A" is a word there, and the answer',
+        ),
+        (_reads(before=lambda answer: answer.split(",")[-1]), "Answer 7 of 20"),
+        (_reads(before=lambda answer: answer.split()[0]), "Answer 20 of 20, '' with"),
+        (empties_the_options, "changed the list of options"),
+        (lambda answer, options: options.index(answer), "raised ValueError"),
+    ],
+    "choosing_and_evaluating.compare": [
+        ({"A", "B"}, "does not show that two are equal"),
+        ("ABCDEFG", "some say more than the interval does"),
+        ({"C"}, "no probability that they are equal"),
+        ({"E"}, "of other tasks they say nothing"),
+        ({"G"}, "the order is turned round"),
+        ({"B", "D"}, "and F is too"),
+        ({"B", "F"}, "and D is too"),
+        ({"D", "F"}, "and B is too"),
+        ({"X"}, "no statement 'X'"),
+        (3, "is of type int"),
+    ],
     "grounding.parse": [
         (_parsed(lambda box: [v * 64 - 0.5 for v in box]), "divide by 64"),
         (_parsed(lambda box: [v - 0.5 / 64 for v in box]), "add 0.5"),

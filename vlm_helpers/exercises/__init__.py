@@ -19,8 +19,8 @@ __all__ = ["Exercise", "Result", "check", "find", "hint", "names", "solution"]
 
 # In reading order of the notebooks.
 MODULES = (
-    "welcome", "architecture", "inference", "prompt_templates", "grounding", "training",
-    "fine_tuning",
+    "welcome", "architecture", "inference", "prompt_templates", "grounding",
+    "choosing_and_evaluating", "training", "fine_tuning",
 )  # fmt: skip
 
 
