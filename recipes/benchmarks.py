@@ -33,7 +33,8 @@ SETS: dict[str, tuple[dict, str, str]] = {
         "about things, charts and diagrams.",
         "No photographs, no people, no emotions, styles or qualities of pictures. MMBench mostly "
         "has four options, this one two for comparisons. Thirty scenes carry 150 of the questions. "
-        "Some options about diagrams are labels of another one, and can be ruled out unseen.",
+        "Some options about diagrams are labels of another one, and can be ruled out unseen. "
+        "`index` is a number, as in MMBench's own files; on the Hub it has been text, too.",
     ),
     "pocket-mathvista": (
         dict.fromkeys(("pid", "question", "image"), TEXT) | {"decoded_image": PICTURE}

@@ -176,7 +176,7 @@ class Kind:
 KINDS = {
     "mmbench": Kind(
         "MMBench", "multiple choice by ability, which CircularEval asks in every rotation",
-        "lmms-lab/MMBench", "en", "dev", "Apache-2.0 (repository)", "arxiv.org/abs/2307.06281",
+        "lmms-lab/MMBench", "en", "dev", "CC BY 4.0 (card)", "arxiv.org/abs/2307.06281",
         ("index", "question", "hint", "answer", "A", "B", "C", "D", "category"), ("image",),
         _mmbench, by_rule("vlmevalkit"),
     ),
