@@ -15,6 +15,8 @@ TEST_ARGS ?=
 # its recipe, such as LMMS_ARGS="--limit 20 --processes 2".
 MODELS ?= pocket-llava
 LMMS_ARGS ?=
+# Passed on to tools.playground, such as PLAYGROUND_ARGS="--port 8899" or PLAYGROUND_ARGS=--no-server.
+PLAYGROUND_ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -46,7 +48,7 @@ LMMS_PIP := $(LMMS_PY) -m pip --disable-pip-version-check --no-input
 LMMS_FILES := $(addprefix recipes/lmms_eval/,requirements.txt constraints.txt)
 LMMS_READY := $(LMMS)/.ready-$(shell { cat $(LMMS_FILES) 2>/dev/null; pwd; } | cksum | tr ' ' '-')
 
-.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark lmms-eval clean
+.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark lmms-eval playground clean
 .DEFAULT_GOAL := help
 
 help:
@@ -59,14 +61,15 @@ help:
 	@echo "make lint        check the Python code, and the notebooks as they are stored"
 	@echo "make notebooks   run every notebook and store its outputs"
 	@echo "make data        rebuild the data sets in data/"
+	@echo "make playground  serve the pocket model as a web page, on this machine alone"
 	@echo "make benchmark   measure import, answers, memory and notebooks"
 	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
 	@echo "make links       write the repository's address (pyproject.toml) into badges and links"
 	@echo "make pins        resolve constraints.txt anew (needs uv)"
 	@echo "make clean       remove .venv and caches"
 	@echo
-	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, MODELS, LMMS_ARGS; the Makefile's first"
-	@echo "lines say how."
+	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, MODELS, LMMS_ARGS, PLAYGROUND_ARGS;"
+	@echo "the Makefile's first lines say how."
 
 # In a recipe: the first fitting interpreter's name, in the shell variable `found`.
 define FIND_PYTHON
@@ -182,6 +185,11 @@ $(LMMS_READY):
 	  -c recipes/lmms_eval/constraints.txt -r recipes/lmms_eval/requirements.txt
 	@$(LMMS_PIP) install --quiet --no-compile --no-deps "$$(grep '^lmms_eval==' recipes/lmms_eval/constraints.txt)"
 	@touch $(LMMS_READY)
+
+# Any Python will do: no environment is set up for it.
+playground:
+	@echo "Putting the playground together in build/playground."
+	@$(or $(PYTHON),python3) -m tools.playground $(PLAYGROUND_ARGS)
 
 clean:
 	@echo "Removing the environments and caches."

@@ -8,12 +8,15 @@ import os
 import re
 import shutil
 import subprocess
+import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 import vlm_helpers as vh
 from recipes.playground import WORLD, the_world
+from tools.playground import PAGE, build, server
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,3 +52,54 @@ def test_the_page_knows_the_world_as_the_package_does():
     """`python -m recipes.playground` writes it anew."""
     written = json.loads(WORLD.read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(the_world(vh.load())))
+
+
+def test_the_folder_holds_all_that_the_page_asks_for_and_is_served_with_its_types(tmp_path):
+    folder = build(tmp_path / "playground")
+    serving = server(folder, 0)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{serving.server_port}/"
+    types = {"html": "text/html", "mjs": "text/javascript", "css": "text/css"}
+    types |= {"json": "application/json", "ttf": "font/ttf"}
+    try:
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            name = path.relative_to(folder).as_posix()
+            with urllib.request.urlopen(address + name) as answer:
+                assert answer.read() == path.read_bytes(), name
+                wanted = types.get(path.suffix[1:], "application/octet-stream")
+                assert answer.headers["Content-Type"] == wanted, name
+    finally:
+        serving.shutdown()
+        serving.server_close()
+    code = {path.name: path.read_text("utf-8") for path in folder.glob("*.mjs")}
+    asked = re.findall(r'(?:from|new URL\(|fetch\() ?"([\w./-]+)"', "".join(code.values()))
+    asked += re.findall(r'(?:href|src)="([\w./-]+)"', (folder / "index.html").read_text("utf-8"))
+    asked += re.findall(r"url\(([\w./-]+)\)", (folder / "style.css").read_text("utf-8"))
+    files = re.search(r"FILES = \[(.*)\]", code["model.mjs"])[1]
+    asked += [f"pocket-llava/{name}" for name in re.findall(r'"([^"]+)"', files)]
+    assert len(asked) > 15 and [name for name in asked if not (folder / name).is_file()] == []
+
+
+def test_the_page_asks_no_other_host_and_no_file_is_nobody_s():
+    names = []
+    for path in PAGE.iterdir():
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?:|[\"'(]//", text), path.name
+        names.append(path.name)
+    page = (PAGE / "index.html").read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1]
+    assert policy.startswith("default-src 'none'") and set(re.findall(r"-src ([^;]+)", policy)) <= {
+        "'none'", "'self'", "'self' data:",
+    }  # fmt: skip
+    for name in names:  # the page names the first, and these the others
+        others = "".join((PAGE / other).read_text("utf-8") for other in names if other != name)
+        assert name == "index.html" or name in others, f"nothing uses {name}"
+
+
+def test_the_page_s_own_source_is_never_written_over(tmp_path):
+    for folder in (PAGE, PAGE / "inside"):
+        with pytest.raises(ValueError, match="name a folder elsewhere"):
+            build(folder)
+    (tmp_path / "mine.txt").write_text("mine")
+    build(tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -1,0 +1,455 @@
+// The page: a scene that can be changed, a question, and the answer as it comes from the worker.
+
+import { draw, outline, signSize } from "./drawing.mjs";
+import { resize } from "./pictures.mjs";
+import { caption, describe, inside, name, placed, places, plural, radiusOf, randomScene, settle, signFor, suggest } from "./scenery.mjs";
+
+const $ = (id) => document.getElementById(id);
+const world = await (await fetch("world.json")).json();
+await document.fonts.load("66px Sign").catch(() => {});
+
+const SIDE = world.picture_size;
+const canvas = $("canvas"), context = canvas.getContext("2d");
+canvas.width = canvas.height = SIDE;
+
+const state = {
+  scene: null, // as in world.json
+  picture: null, // as drawn; null while what is drawn is out of date
+  chosen: null, // a shape of the scene, "sign", or null
+  next: { shape: world.shapes[0], color: Object.keys(world.colors)[0], size: "large" },
+  covered: new Set(), cursor: 0,
+  columns: 8, keep: 64, // until the model says what it has
+  ready: false, asking: 0, last: null, // the latest question's number; {question, text, steps, kept}
+};
+
+// --- small helpers -------------------------------------------------------------------------------
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function svg(tag, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function show(on, picture) {
+  const pixels = new ImageData(picture.width, picture.height);
+  for (let i = 0, o = 0; i < picture.data.length; i += 3, o += 4)
+    pixels.data.set([picture.data[i], picture.data[i + 1], picture.data[i + 2], 255], o);
+  on.putImageData(pixels, 0, 0);
+}
+
+/** The writing of a sign, for `draw`: what the browser's own letters cover. */
+const paper = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+function write(text, size, stroke, x, y, side) {
+  paper.canvas.width = paper.canvas.height = side; // which also wipes it
+  paper.font = `${size}px Sign`;
+  paper.textAlign = "center";
+  paper.lineWidth = 2 * stroke;
+  paper.lineJoin = "round";
+  const { fontBoundingBoxAscent: above, fontBoundingBoxDescent: below } = paper.measureText(text);
+  const baseline = Math.ceil(y + (above - below) / 2 - 0.04); // found by comparing with Pillow's signs
+  paper.fillText(text, x, baseline);
+  paper.strokeText(text, x, baseline);
+  const { data } = paper.getImageData(0, 0, side, side), opacity = new Uint8Array(side * side);
+  for (let i = 0; i < opacity.length; i++) opacity[i] = data[4 * i + 3];
+  return opacity;
+}
+
+// --- the worker ----------------------------------------------------------------------------------
+
+const worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
+worker.onerror = () => say("status", "The model's code could not be started in this browser.");
+worker.onmessage = ({ data }) => {
+  if (data.loaded !== undefined) say("status", `Loading the model: ${Math.round(100 * data.loaded)} %`);
+  else if (data.ready) ready(data);
+  else if (data.error && data.id === undefined) say("status", `The model could not be loaded: ${data.error}`);
+  else if (data.id === state.asking) progress(data);
+};
+
+function say(where, text) {
+  $(where).textContent = text;
+  if (where === "answer") $("echo").textContent = text && `Answer: ${text}`;
+}
+
+function ready({ columns }) {
+  Object.assign(state, { ready: true, columns, keep: columns ** 2 });
+  Object.assign($("keep"), { max: columns ** 2, value: columns ** 2 });
+  say("status", "The model is ready.");
+  showKept();
+  ask(suggest(state.scene, world, thing())[0][1]);
+}
+
+function ask(question) {
+  question = question.trim();
+  if (!question) return;
+  if (!state.ready) return say("status", "The model is still being loaded: ask again in a moment.");
+  redraw();
+  keepInHistory();
+  $("question").value = question;
+  state.last = { question, text: "", steps: [], kept: null, setting: setting() };
+  state.asking++;
+  say("asked", question + state.last.setting);
+  say("answer", "…");
+  $("answer").setAttribute("aria-busy", "true");
+  $("steps").replaceChildren();
+  showTop();
+  drawOverlay();
+  const all = Array.from({ length: state.columns ** 2 }, (_, i) => i);
+  worker.postMessage({
+    id: state.asking, question, prompt: world.prompt, picture: state.picture, grey: world.grey, keep: state.keep,
+    covered: $("grey").checked ? all : [...state.covered],
+  });
+}
+
+/** In words, what the model does not get. */
+function setting() {
+  const parts = [];
+  if ($("grey").checked) parts.push("grey picture");
+  else if (state.covered.size) parts.push(`${state.covered.size} patches covered`);
+  if (state.keep < state.columns ** 2) parts.push(`${state.keep} picture tokens`);
+  return parts.length ? ` (${parts.join(", ")})` : "";
+}
+
+function progress({ kept, step, end, error }) {
+  const last = state.last;
+  if (kept) last.kept = kept;
+  if (error) say("answer", error);
+  if (step) {
+    last.text = step.text;
+    last.steps.push(step);
+    say("answer", step.text || "…");
+    const number = last.steps.length - 1;
+    $("steps").append(element("button", { type: "button", textContent: visible(step.top[0].text),
+      onclick: () => showTop(number) }));
+    showTop(number);
+  }
+  if (end) {
+    last.done = true;
+    $("answer").removeAttribute("aria-busy");
+    if (!last.text) say("answer", "(nothing)");
+    const sure = last.steps.map(({ top }) => top[0].probability);
+    showTop(sure.indexOf(Math.min(...sure)), ", the least certain");
+  }
+  drawOverlay();
+}
+
+const visible = (token) => token.replaceAll(" ", "␣").replaceAll("\n", "⏎");
+
+function showTop(number, remark = "") {
+  const { steps } = state.last;
+  for (const [i, button] of [...$("steps").children].entries()) button.setAttribute("aria-pressed", i === number);
+  const rows = number === undefined ? [] : steps[number].top.map(({ text, probability }) => {
+    const percent = (100 * probability).toFixed(1);
+    return element("tr", {}, element("th", { scope: "row", textContent: visible(text) }),
+      element("td", {}, element("meter", { value: probability, ariaLabel: `${percent} %` })),
+      element("td", { textContent: `${percent} %` }));
+  });
+  $("top").tBodies[0].replaceChildren(...rows);
+  $("top").caption.textContent = rows.length ? `Step ${number + 1} of ${steps.length}${remark}` : "";
+}
+
+function keepInHistory() {
+  const last = state.last;
+  if (!last?.done) return;
+  const entry = `${last.question}${last.setting} `;
+  if ($("history").firstChild?.textContent.startsWith(entry + last.text)) return;
+  const repeat = element("button", { type: "button", textContent: "again", onclick: () => ask(last.question) });
+  repeat.setAttribute("aria-label", `Ask again: ${last.question}`);
+  $("history").prepend(element("li", {}, entry, element("b", { textContent: last.text }), " ", repeat));
+  while ($("history").children.length > 8) $("history").lastChild.remove();
+}
+
+let waiting;
+/** The same question about what has changed, once the hand rests. */
+function askAgain() {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => state.last && ask(state.last.question), 300);
+}
+
+// --- the scene -----------------------------------------------------------------------------------
+
+const thing = () => (state.chosen === "sign" ? null : state.chosen);
+
+function setScene(scene) {
+  Object.assign(state, { scene: structuredClone(scene), chosen: null, last: null });
+  state.covered.clear();
+  $("grey").checked = false;
+  $("sign").value = scene.sign?.text ?? "";
+  say("asked", "");
+  say("answer", "");
+  $("steps").replaceChildren();
+  $("top").tBodies[0].replaceChildren();
+  $("top").caption.textContent = "";
+  state.asking++; // what is still being answered was about another picture
+  state.picture = null;
+  redraw();
+  if (state.ready) ask(suggest(state.scene, world)[0][1]);
+}
+
+/** The scene is drawn anew when the screen is, or when the model is asked. */
+function changed() {
+  if (!state.picture) return;
+  state.picture = null;
+  requestAnimationFrame(redraw);
+}
+
+function redraw() {
+  if (state.picture) return;
+  state.picture = draw(state.scene, world, write);
+  show(context, state.picture);
+  canvas.setAttribute("aria-label", `The picture: ${caption(state.scene)}.`);
+  showControls();
+  drawOverlay();
+}
+
+/** After a change by hand: what was pointed at may have moved. */
+function edited() {
+  state.asking++;
+  changed();
+  askAgain();
+}
+
+function drawOverlay() {
+  const { scene, columns, last } = state, cell = 1 / columns, parts = [];
+  const square = (i, kind) => svg("rect", { class: kind, width: cell, height: cell,
+    x: (i % columns) * cell, y: Math.floor(i / columns) * cell });
+  const all = [...Array(columns ** 2).keys()];
+  const grey = (i) => Object.assign(square(i, "covered"), { style: `fill: rgb(${world.grey} ${world.grey} ${world.grey})` });
+  parts.push(...($("grey").checked ? all : [...state.covered]).map(grey));
+  if (last?.kept && last.kept.length < all.length) {
+    const kept = new Set(last.kept);
+    parts.push(...all.filter((i) => !kept.has(i)).map((i) => square(i, "dropped")));
+  }
+  if ($("cover").checked) parts.push(square(state.cursor, "cursor"));
+  else if (state.chosen) {
+    const points = thing() ? outline(thing(), world) : corners(scene.sign.box);
+    parts.push(svg("polygon", { class: "selected", points: points.join(" ") }));
+  }
+  for (const found of last ? places(last.text, world) : []) {
+    const points = found.length === 2 ? corners(found.flat()) : found;
+    for (const kind of ["rim", "found"])
+      parts.push(found.length === 1 ? svg("circle", { class: kind, cx: points[0][0], cy: points[0][1], r: 0.025 })
+        : svg("polygon", { class: kind, points: points.join(" ") }));
+  }
+  $("overlay").replaceChildren(...parts);
+}
+
+const corners = ([x0, y0, x1, y1]) => [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
+
+// --- changing it ---------------------------------------------------------------------------------
+
+const choices = []; // [button, whether it is pressed]
+
+function choice(where, label, content, key, value) {
+  const button = element("button", { type: "button", title: label }, content);
+  button.setAttribute("aria-label", label);
+  button.onclick = () => {
+    state.next[key] = value;
+    const changing = thing();
+    if (changing) {
+      changing[key] = value;
+      if (key === "size") {
+        changing.radius = radiusOf(value, world);
+        changing.center = inside(changing.center, changing.radius);
+      }
+      edited();
+    } else showControls();
+  };
+  choices.push([button, () => (thing() ?? state.next)[key] === value]);
+  $(where).append(button);
+}
+
+for (const shape of [...world.shapes, ...world.unknown_shapes]) {
+  const icon = svg("svg", { viewBox: "-1.1 -1.1 2.2 2.2" });
+  icon.append(svg("path", { d: `M${world.outlines[shape].join("L")}Z` }));
+  choice("shapes", world.unknown_shapes.includes(shape) ? `${shape} (unknown to the model)` : shape, icon, "shape", shape);
+}
+for (const [color, rgb] of Object.entries(world.colors)) {
+  const dot = element("i");
+  dot.style.background = `rgb(${rgb})`;
+  choice("colors", color, dot, "color", color);
+}
+for (const size of Object.keys(world.sizes)) choice("sizes", size, size, "size", size);
+
+function showControls() {
+  for (const [button, pressed] of choices) button.setAttribute("aria-pressed", pressed());
+  say("edited", thing() ? `The ${describe(thing())}` : state.chosen ? "The sign is chosen" : "A new shape");
+  $("remove").disabled = !state.chosen;
+  const buttons = suggest(state.scene, world, thing()).map(([label, question]) =>
+    element("button", { type: "button", textContent: label, title: question, onclick: () => ask(question) }));
+  $("suggestions").replaceChildren(...buttons);
+}
+
+$("add").onclick = () => {
+  const { size } = state.next, radius = radiusOf(size, world);
+  const made = settle({ ...state.next, radius, center: [0.5, 0.5] }, state.scene);
+  if (!made) return say("told", "There is no room left for it: remove a shape, or take a small one.");
+  say("told", `Added: ${describe(made)}.`);
+  state.scene.objects.push(made);
+  state.chosen = made;
+  edited();
+};
+
+function remove() {
+  if (!state.chosen) return;
+  if (state.chosen === "sign") [state.scene.sign, $("sign").value] = [null, ""];
+  else state.scene.objects = state.scene.objects.filter((each) => each !== state.chosen);
+  state.chosen = null;
+  edited();
+}
+$("remove").onclick = remove;
+
+$("sign").oninput = () => {
+  try {
+    state.scene.sign = signFor($("sign").value, world, state.scene.sign);
+    if (!state.scene.sign && state.chosen === "sign") state.chosen = null;
+    say("told", "");
+    edited();
+  } catch (error) {
+    say("told", error.message);
+  }
+};
+
+$("random").onclick = () => {
+  setScene(randomScene(world));
+  say("told", "A new scene was drawn.");
+};
+
+function move([x, y]) {
+  if (state.chosen === "sign") {
+    const { sign } = state.scene;
+    sign.box = placed([x, y], ...signSize(sign.text, world));
+  } else state.chosen.center = inside([x, y], state.chosen.radius);
+  edited();
+}
+
+function where() {
+  if (state.chosen !== "sign") return state.chosen.center;
+  const [x0, y0, x1, y1] = state.scene.sign.box;
+  return [(x0 + x1) / 2, (y0 + y1) / 2];
+}
+
+function at([x, y]) {
+  const [x0, y0, x1, y1] = state.scene.sign?.box ?? [2, 2, 2, 2];
+  if (x > x0 && x < x1 && y > y0 && y < y1) return "sign";
+  const near = ({ center: [cx, cy], radius }) => Math.hypot(x - cx, y - cy) / radius;
+  return state.scene.objects.filter((each) => near(each) < 1.05).sort((a, b) => near(a) - near(b))[0] ?? null;
+}
+
+function fraction(event) {
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  return [(event.clientX - left) / width, (event.clientY - top) / height];
+}
+
+let drag = null; // what the pointer does: {from: grip} moves, {covers} paints
+canvas.onpointerdown = (event) => {
+  canvas.setPointerCapture(event.pointerId);
+  const point = fraction(event);
+  if ($("cover").checked) {
+    drag = { covers: !state.covered.has(cellAt(point)) };
+    paint(point);
+    return;
+  }
+  state.chosen = at(point);
+  drag = state.chosen && { grip: where().map((v, i) => v - point[i]) };
+  showControls();
+  drawOverlay();
+};
+canvas.onpointermove = (event) => {
+  if (!drag) return;
+  const point = fraction(event);
+  if (drag.grip) move(point.map((v, i) => v + drag.grip[i]));
+  else paint(point);
+};
+canvas.onpointerup = canvas.onpointercancel = () => { drag = null; };
+
+function cellAt(point) {
+  const [column, row] = point.map((v) => Math.min(state.columns - 1, Math.max(0, Math.floor(v * state.columns))));
+  return row * state.columns + column;
+}
+
+function paint(point) {
+  state.cursor = cellAt(point);
+  setCovered(state.cursor, drag.covers);
+}
+
+function setCovered(cell, covers) {
+  if (state.covered.has(cell) === covers) return;
+  if (covers) state.covered.add(cell);
+  else state.covered.delete(cell);
+  drawOverlay();
+  askAgain();
+}
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+canvas.onkeydown = (event) => {
+  const arrow = ARROWS[event.key];
+  if ($("cover").checked) {
+    if (arrow) {
+      const column = state.cursor % state.columns + arrow[0], row = Math.floor(state.cursor / state.columns) + arrow[1];
+      if (Math.min(column, row) >= 0 && Math.max(column, row) < state.columns) state.cursor = row * state.columns + column;
+      drawOverlay();
+    } else if (event.key === " ") setCovered(state.cursor, !state.covered.has(state.cursor));
+    else return;
+  } else if (event.key.toLowerCase() === "n" && !event.ctrlKey && !event.metaKey) {
+    const all = [...state.scene.objects, ...(state.scene.sign ? ["sign"] : [])];
+    state.chosen = all[(all.indexOf(state.chosen) + 1) % all.length] ?? null;
+    say("told", state.chosen ? `Chosen: the ${thing() ? describe(thing()) : "sign"}.` : "");
+    showControls();
+    drawOverlay();
+  } else if (arrow && state.chosen) move(where().map((v, i) => v + arrow[i] / 64));
+  else if (["Delete", "Backspace"].includes(event.key) && state.chosen) remove();
+  else return;
+  event.preventDefault();
+};
+
+// --- what the model gets -------------------------------------------------------------------------
+
+function showKept() {
+  say("kept", `${state.keep} of ${state.columns ** 2}`);
+}
+
+$("keep").oninput = () => {
+  state.keep = Number($("keep").value);
+  showKept();
+  askAgain();
+};
+$("grey").onchange = () => {
+  drawOverlay();
+  askAgain();
+};
+$("cover").onchange = () => {
+  canvas.classList.toggle("cover", $("cover").checked);
+  drawOverlay();
+};
+$("uncover").onclick = () => {
+  if (!state.covered.size) return;
+  state.covered.clear();
+  drawOverlay();
+  askAgain();
+};
+
+$("form").onsubmit = (event) => {
+  event.preventDefault();
+  ask($("question").value);
+};
+
+// --- begin ---------------------------------------------------------------------------------------
+
+say("known", `${world.shapes.map(plural).join(", ")}, small and large, in ${
+  Object.keys(world.colors).join(", ")}, with a sign here and there; what they are, where, how many, and on which side of each other`);
+say("words", world.words.join(", "));
+say("status", "Loading the model…");
+for (const scene of world.scenes) {
+  const small = element("canvas", { width: 112, height: 112 });
+  show(small.getContext("2d"), resize(draw(scene, world, write), 112, 112));
+  const button = element("button", { type: "button", title: caption(scene), onclick: () => setScene(scene) }, small);
+  button.setAttribute("aria-label", `Take the scene with ${caption(scene)}`);
+  $("scenes").append(button);
+}
+setScene(world.scenes[0]);

@@ -1,0 +1,75 @@
+// Runs the model beside the page, so that the page answers to its reader meanwhile.
+//
+// In:  {id, question, prompt, picture, covered, grey, keep}: a question about a picture; a newer one
+//      ends the one before. Out: {loaded} of 1 while the files come, {ready}, then for each
+//      question {id, kept}, {id, step: {text, top}} a token, {id, end}; or {id, error}.
+
+import { FILES, PocketLlava } from "./model.mjs";
+import { cover } from "./pictures.mjs";
+
+let model, latest;
+let seen = { data: [] }, tokens, read = {}; // what the model looked at last, and read into its cache
+
+async function fetched(name, onBytes) {
+  const response = await fetch(new URL(`pocket-llava/${name}`, import.meta.url));
+  if (!response.ok) throw new Error(`${name} is not beside the page; \`make playground\` puts it there.`);
+  const reader = response.body.getReader(), parts = [];
+  for (let part; !(part = await reader.read()).done;) {
+    parts.push(part.value);
+    onBytes(part.value.length, Number(response.headers.get("Content-Length")));
+  }
+  return new Blob(parts).arrayBuffer();
+}
+
+const loading = (async () => {
+  const files = {};
+  let bytes = 0;
+  for (const name of FILES)
+    files[name] = await fetched(name, (more, of) => {
+      bytes += more;
+      if (name === "model.safetensors") postMessage({ loaded: Math.min(1, bytes / of) });
+    });
+  model = new PocketLlava(files);
+  postMessage({ ready: true, columns: model.columns });
+})().catch((error) => postMessage({ error: error.message }));
+
+const pause = () => new Promise((resolve) => setTimeout(resolve));
+const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
+
+onmessage = async ({ data: asked }) => {
+  latest = asked.id;
+  await loading;
+  await pause(); // where several questions wait, only the newest is answered
+  if (!model || asked.id !== latest) return;
+  try {
+    await answer(asked);
+  } catch (error) {
+    postMessage({ id: asked.id, error: error.message });
+  }
+};
+
+async function answer({ id, question, prompt, picture, covered, grey, keep }) {
+  const looked = cover(model.resized(picture), covered, model.columns, grey);
+  if (!same(looked.data, seen.data)) {
+    tokens = model.project(model.look(looked));
+    [seen, read] = [looked, {}];
+    await pause();
+    if (id !== latest) return;
+  }
+  if (read.keep !== keep) {
+    const kept = model.choose(tokens, keep);
+    model.take(tokens, prompt.before, kept);
+    read = { keep, kept };
+  }
+  postMessage({ id, kept: read.kept });
+  const ids = [];
+  const typed = model.tokenizer.withoutSpecials(question).trim();
+  for (const step of model.answer(prompt.after.replace("{question}", () => typed))) {
+    await pause();
+    if (id !== latest) return;
+    ids.push(step.id);
+    const top = step.top.map(({ id, probability }) => ({ text: model.tokenizer.show(id), probability }));
+    postMessage({ id, step: { text: model.tokenizer.decode(ids).trim(), top } });
+  }
+  postMessage({ id, end: true });
+}
