@@ -31,10 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
     from accelerate import PartialState
 
     state = PartialState(cpu=not torch.cuda.is_available())
-    device = "cpu" if state.device.type == "cpu" else str(state.device)
-    if state.num_processes > 1 and device == "cpu":
+    if state.num_processes > 1 and state.device.type == "cpu":
         torch.set_num_threads(1)  # processes share the cores
-    vlm = vh.load(args.model, device=device)
+    vlm = vh.load(args.model, device=str(state.device))
     items = vh.evaluation.benchmark(args.benchmark, seed=args.seed, n=args.n, like=args.like)
     run = vh.evaluation.quiz(
         vlm, items, score=items.score, batch_size=args.batch_size, out=args.out, progress=True,

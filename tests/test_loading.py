@@ -254,6 +254,11 @@ def test_bfloat16_by_compute_capability(monkeypatch):
         _settings.pick_device("cuda:2")
 
 
+def test_the_processor_may_be_called_by_its_number():
+    vlm = vh.load(device="cpu:0")
+    assert (str(vlm.device), vlm.card.dtype) == ("cpu", "float32")
+
+
 def test_bitsandbytes_is_named_when_it_is_missing(monkeypatch):
     monkeypatch.setattr(_settings.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"needs bitsandbytes.*vlm-helpers\[gpu\]"):

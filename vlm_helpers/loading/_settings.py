@@ -29,7 +29,7 @@ def pick_device(device: Any = "auto") -> str:
             f"This machine has no device '{wanted}': torch sees {there} of type {wanted.type}, so "
             "use device='auto'."
         )
-    return str(wanted)
+    return str(wanted) if wanted.type == "cuda" else wanted.type  # of the others there is one
 
 
 def pick_dtype(dtype: Any, device: str, quantization: str | None = None) -> str:
