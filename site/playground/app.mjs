@@ -22,6 +22,8 @@ const state = {
   ready: false, asking: 0, last: null, // the latest question's number; {question, text, steps, kept}
 };
 
+let waiting; // the timer of `askAgain`
+
 // --- small helpers -------------------------------------------------------------------------------
 
 function element(tag, properties = {}, ...children) {
@@ -89,6 +91,7 @@ function ask(question) {
   if (!question) return;
   if (!state.ready) return say("status", "The model is still being loaded: ask again in a moment.");
   redraw();
+  clearTimeout(waiting);
   keepInHistory();
   $("question").value = question;
   state.last = { question, text: "", steps: [], kept: null, setting: setting() };
@@ -118,7 +121,10 @@ function setting() {
 function progress({ kept, step, end, error }) {
   const last = state.last;
   if (kept) last.kept = kept;
-  if (error) say("answer", error);
+  if (error) {
+    say("answer", error);
+    $("answer").removeAttribute("aria-busy");
+  }
   if (step) {
     last.text = step.text;
     last.steps.push(step);
@@ -164,7 +170,6 @@ function keepInHistory() {
   while ($("history").children.length > 8) $("history").lastChild.remove();
 }
 
-let waiting;
 /** The same question about what has changed, once the hand rests. */
 function askAgain() {
   clearTimeout(waiting);
@@ -182,9 +187,7 @@ function setScene(scene) {
   $("sign").value = scene.sign?.text ?? "";
   say("asked", "");
   say("answer", "");
-  $("steps").replaceChildren();
-  $("top").tBodies[0].replaceChildren();
-  $("top").caption.textContent = "";
+  for (const part of [$("steps"), $("history"), $("top").tBodies[0], $("top").caption]) part.replaceChildren();
   state.asking++; // what is still being answered was about another picture
   state.picture = null;
   redraw();
@@ -210,12 +213,14 @@ function redraw() {
 /** After a change by hand: what was pointed at may have moved. */
 function edited() {
   state.asking++;
+  if (state.last) state.last.stale = true;
   changed();
   askAgain();
 }
 
 function drawOverlay() {
-  const { scene, columns, last } = state, cell = 1 / columns, parts = [];
+  const { scene, columns } = state, cell = 1 / columns, parts = [];
+  const last = state.last?.stale ? null : state.last;
   const square = (i, kind) => svg("rect", { class: kind, width: cell, height: cell,
     x: (i % columns) * cell, y: Math.floor(i / columns) * cell });
   const all = [...Array(columns ** 2).keys()];
