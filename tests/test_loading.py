@@ -255,7 +255,7 @@ def test_bfloat16_by_compute_capability(monkeypatch):
 
 
 def test_the_processor_may_be_called_by_its_number():
-    vlm = vh.load(device="cpu:0")
+    vlm = load(device="cpu:0")
     assert (str(vlm.device), vlm.card.dtype) == ("cpu", "float32")
 
 
