@@ -95,6 +95,10 @@ def test_our_own_leaderboard_is_the_stored_one():
     assert lost == {"pocket-ai2d", "pocket-mmmu", "pocket-scienceqa"}
     errors = (scores * (1 - scores) / 60).sum(axis=1) ** 0.5 / 7
     assert 1.96 * errors.max() == pytest.approx(0.04, abs=0.005)
+    apart = 1.96 * (errors["blind"] ** 2 + errors["wrong template"] ** 2) ** 0.5
+    assert (
+        apart == pytest.approx(0.05, abs=0.005) and means["blind"] > means["wrong template"] + apart
+    )
     assert (stored["high"] - stored["low"]).max() / 2 == pytest.approx(0.12, abs=0.005)
     assert means["pocket-llava"] - means["LoRA"] == pytest.approx(0.012, abs=6e-4)
 
@@ -124,9 +128,10 @@ def test_taste_and_style_control_move_the_ratings_as_it_says():
     controlled, own = ends("like length", True), ends("like shares", True)
     assert (controlled[CHATTY], controlled[CAPTIONS]) == (1086, 948)
     assert controlled.idxmax() == fair.idxmax() == "LoRA"
+    assert controlled["LoRA"] - controlled[CHATTY] == 19
     assert (own[CHATTY], own[CAPTIONS]) == (1035, 906)
     bold = ends("like bold")["blind, bold"], ends("like bold", True)["blind, bold"]
-    assert bold == (997, 925) and fair["blind"] == 923
+    assert bold == (997, 925) and fair["blind, bold"] == 925
 
 
 def test_without_those_who_change_style_control_fails_as_it_says():
