@@ -707,6 +707,7 @@ WRONG_ANSWERS = {
         (_questions(lambda pairs: any(_rights(pairs))), "use `all`, not `any`"),
         (_questions(lambda p: 2 * sum(_rights(p)) > len(p)), "most of their turns"),
         (_questions(lambda pairs: _rights(pairs)[0]), "right in the first turn"),
+        (_questions(lambda pairs: _rights(pairs)[-1]), "overwrite what an earlier one said"),
         (_questions(lambda pairs: len({s for _, s in pairs}) == 1), "always says A would pass"),
         (
             lambda turns: evaluating.circular([turn for turn in turns if turn[2]]),
@@ -732,6 +733,7 @@ WRONG_ANSWERS = {
     ],
     "choosing_and_evaluating.extract": [
         (_rule("mmmu"), "Answer 2 of 20, 'c'"),
+        (lambda answer, options: re.search("[A-Z]", answer), "it gives a Match"),
         (_rule("mmmu-pro"), "in the other case"),
         (_rule("lmms-eval mcq_extract"), "yours finds none"),
         (_rule("scienceqa"), "Answer 3 of 20, '(D)'"),

@@ -74,6 +74,10 @@ def _first(turns) -> float:
     return _share(pairs[0][0] == pairs[0][1] for pairs in _by_question(turns).values())
 
 
+def _last(turns) -> float:
+    return _share(pairs[-1][0] == pairs[-1][1] for pairs in _by_question(turns).values())
+
+
 def _same_letter(turns) -> float:
     return _share(len({s for _, s in pairs}) == 1 for pairs in _by_question(turns).values())
 
@@ -115,6 +119,8 @@ _OTHERS = (
     (_any, "the share of questions with a turn that is right: use `all`, not `any`."),
     (_majority, "the share of questions that are right in most of their turns. All must be right."),
     (_first, "the share right in the first turn: that is the score without CircularEval."),
+    (_last, "the share right in the last turn. Does a later turn overwrite what an earlier one "
+     "said of its question?"),
     (_same_letter, "the share of questions with the same letter in every turn. The right letter "
      "moves with its option, so that a model that always says A would pass."),
     (_missing_skipped, "what is left without the turns in which no letter was found. They were "
@@ -263,11 +269,11 @@ def _odd_kind(found, shown: str, options: list[str]) -> None:
     letters = [chr(ord("A") + n) for n in range(len(options))]
     if isinstance(found, (int, float)):
         raise Wrong(f"{shown}: it gives the number {found!r}. Give the option's letter, a text.")
-    if isinstance(found, (list, tuple, set, dict)):
+    if not isinstance(found, str):
         raise Wrong(f"{shown}: it gives a {type(found).__name__}. Give one letter, or None.")
     if found in options:
         raise Wrong(f"{shown}: it gives the option {found!r} itself. Give its letter.")
-    if isinstance(found, str) and found not in letters:
+    if found not in letters:
         if found.strip().upper() in letters:
             raise Wrong(f"{shown}: it gives {found!r}. Give the letter as a bare capital.")
         raise Wrong(f"{shown}: it gives {found!r}, which is no option's letter. None means none.")
