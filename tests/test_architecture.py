@@ -18,7 +18,7 @@ CEILINGS = {
     "widgets": 165,
     "training": 850,
     "figures": 1160,
-    "evaluation": 4130,
+    "evaluation": 4228,
     "collators": 650,
     "loading": 1825,
     "prompts": 350,

@@ -1,7 +1,9 @@
 """The arena: ratings from votes, fair pairs, votes that nothing loses, and the widget."""
 
+import io
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -294,6 +296,49 @@ def test_a_half_written_vote_is_dropped_and_all_others_stay(tmp_path):
     arena = Arena(CONTESTANTS, ITEMS, votes=path)
     voted(arena, 1)
     assert path.read_bytes().startswith(whole) and len(evaluation.votes(path)) == 4
+    with path.open("ab") as other:  # a second arena on the file, killed while this one goes on
+        other.write(b'{"a": "ada", "b')
+    voted(arena, 1)
+    assert path.read_bytes().startswith(whole) and len(evaluation.votes(path)) == 5
+
+
+def test_a_vote_that_a_full_disk_takes_half_is_not_counted_and_leaves_no_half_line(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "votes.jsonl"
+    arena = Arena(CONTESTANTS, ITEMS, votes=path)
+    voted(arena, 1)
+    before, pair = path.read_bytes(), arena.next()
+
+    class Full(io.FileIO):
+        taken = False
+
+        def write(self, data):
+            if self.taken:
+                raise OSError(28, "No space left on device")
+            self.taken = True
+            return super().write(data[:10])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, mode, **_: Full(path, mode.replace("b", "")))
+        with pytest.raises(OSError, match="votes.jsonl cannot be written .No space left"):
+            arena.vote(pair, "A")
+    assert path.read_bytes() == before and len(arena.votes) == 1
+    arena.vote(pair, "A")
+    assert len(evaluation.votes(path)) == 2
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_another_pair_comes():
+    items = [{**ITEMS[0], "image": "nowhere.png"}, {"question": "q", "answer": "a"}]
+    arena, seen = Arena(CONTESTANTS, items), []
+    for _ in range(20):
+        try:
+            pair = arena.next()
+            seen.append(pair.question)
+            arena.vote(pair, "tie")
+        except FileNotFoundError as error:
+            seen.append("nowhere.png" in str(error))
+    assert True in seen and "q" in seen
 
 
 def test_a_file_that_is_taken_away_is_written_again_with_all_votes(tmp_path):
@@ -381,6 +426,7 @@ def test_an_answer_that_is_no_text_is_named_and_another_pair_comes(answers):
         ({"ada": says("x"), 3: says("y")}, ITEMS, TypeError, "name must be a text, not 3"),
         (CONTESTANTS, [], ValueError, "no question to ask"),
         (["ada", "bob"], ITEMS, TypeError, "contestants must be a dict"),
+        (CONTESTANTS, None, TypeError, "items is of type NoneType: it must be a list of dicts"),
     ],
 )
 def test_contestants_that_cannot_meet_are_refused(contestants, items, kind, says_so):

@@ -228,6 +228,45 @@ def test_a_set_without_the_columns_and_rows_of_another_form_are_named(tmp_path):
         evaluation.benchmark(path, like="ai2d")
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "cell", "words"),
+    [
+        ("mmbench", "A", 5, "options.0. is of type int: it must be text"),
+        ("ai2d", "answer", "99", "its right answer must be a whole number from 0 to 25, not 99"),
+        ("ai2d", "answer", "-1", "its right answer must be a whole number from 0 to 25, not -1"),
+        ("scienceqa", "answer", 1.5, "its right answer must be a whole number"),
+        ("scienceqa", "choices", ["a", None], "options.1. is of type NoneType"),
+        ("mathvista", "precision", -1.0, "precision must be a whole number from 0 up, not -1"),
+        ("mathvista", "answer_type", "text", "answer_type must be 'integer', 'float' or 'list'"),
+        ("pope", "answer", "maybe", "its right answer must be 'yes' or 'no', not 'maybe'"),
+        ("pope", "image", b"no picture", "Row 0 of .*: The picture in bytes is no picture"),
+    ],
+)
+def test_a_cell_that_cannot_be_is_named_with_its_row(tmp_path, name, column, cell, words):
+    rows = pyarrow.parquet.read_table(file(f"pocket-{name}")).to_pylist()
+    row = next(r for r in rows if r.get("question_type") != "multi_choice")
+    table = pyarrow.Table.from_pylist([row | {column: cell}])
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=words):
+        evaluation.benchmark(str(tmp_path / "a.parquet"), like=name)[0]
+
+
+def test_a_parquet_file_is_streamed_too_and_one_that_is_not_there_or_damaged_is_named(tmp_path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(file("pocket-pope").read_bytes())
+    assert len(list(evaluation.benchmark(str(path), like="pope", n=3, streaming=True))) == 3
+    assert len(evaluation.benchmark(path, like="pope", n=3)) == 3
+    damaged = bytearray(path.read_bytes())
+    damaged[100:4000] = bytes(3900)
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="a.parquet is no Parquet file, or is damaged"):
+        evaluation.benchmark(str(path), like="pope")
+    for gone in (tmp_path / "b.parquet", tmp_path):
+        path.unlink(missing_ok=True)
+        with pytest.raises(FileNotFoundError, match=f"{gone} cannot be read"):
+            evaluation.benchmark(str(gone), like="pope")
+
+
 @pytest.mark.parametrize("answer", ["?", "", None])
 def test_answers_that_are_not_public_are_told_and_not_scored_as_wrong(tmp_path, answer):
     for name, column in (("pocket-mmmu", "answer"), ("pocket-mathvista", "answer")):

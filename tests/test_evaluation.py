@@ -1,7 +1,10 @@
 """Asking a set of questions: scores, floors, intervals, comparisons, and runs that go on."""
 
+import errno
+import io
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,6 +128,21 @@ def test_exact_forgives_case_ends_and_a_full_stop_and_nothing_else():
         ([*items(2), {"question": "q", "answer": 3}], ValueError, "answer of item 2 is as int"),
         ([{"text": "q", "answer": "3"}], ValueError, "'text', 'answer'"),
         ([dict(i, id="same") for i in items(2)], ValueError, "Item 1 has the id 'same'"),
+        (
+            [dict(items(1)[0], id=n) for n in (1, None)],
+            ValueError,
+            "Item 1 has the id 1 of another",
+        ),
+        (
+            [dict(items(1)[0], id=True)],
+            TypeError,
+            "id of item 0 is of type bool: it must be a text",
+        ),
+        (
+            items(1, skill=["count"]),
+            TypeError,
+            "skill of item 0 is of type list: it must be a text",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_named(rows, error, words):
@@ -217,6 +235,9 @@ def line(**changed):
         (f"{HEAD}\n{line(rules={})}", "is damaged: line 2 "),
         (f"{HEAD}\n{line(rules={'exact': [None, 'right']})}", "is damaged: line 2 "),
         (f"{HEAD}\n{line(rules=['exact'])}", "is damaged: line 2 "),
+        (f"{HEAD}\n{line(rules={'exact': [None, float('nan')]})}", "is damaged: line 2 "),
+        (f"{HEAD}\n{line(skill=['color'])}", "is damaged: line 2 "),
+        (f"{HEAD}\n{line()}{line(id=1, rules={'mmmu': ['A', 1.0]})}", "is damaged: line 3 "),
     ],
 )
 def test_a_file_that_is_no_run_is_refused_and_left_as_it_is(tmp_path, text, words):
@@ -228,7 +249,95 @@ def test_a_file_that_is_no_run_is_refused_and_left_as_it_is(tmp_path, text, word
         assert file.read_text() == text
 
 
+def test_a_run_with_lines_taken_out_is_not_taken_for_whole(tmp_path):
+    file, vlm = tmp_path / "run.jsonl", Recorder()
+    run = evaluation.quiz(vlm, items(), out=file)
+    lines = file.read_text().splitlines(keepends=True)
+    del lines[2]
+    file.write_text("".join(lines))
+    with pytest.warns(UserWarning, match="did not come to its end"):
+        assert len(evaluation.Run.load(file)) == len(run) - 1
+    assert len(evaluation.quiz(vlm, items(), out=file)) == len(run)
+    assert len(evaluation.Run.load(file)) == len(run)
+
+
+def test_two_processes_that_begin_one_file_at_the_same_moment_lose_nothing(tmp_path):
+    file = tmp_path / "run.jsonl"
+    run = evaluation.quiz(Recorder(), items(), out=file)
+    head, *others = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([head, head, *others]))
+    assert evaluation.Run.load(file).rows == run.rows
+    file.write_text("".join([head, head.replace("exact", "anls"), *others]))
+    with pytest.raises(ValueError, match="is damaged: line 2 "):
+        evaluation.Run.load(file)
+
+
+def test_a_full_disk_is_told_and_costs_no_answer_that_is_there(tmp_path, monkeypatch):
+    file, vlm = tmp_path / "run.jsonl", Recorder()
+    whole, write, room = evaluation.quiz(Recorder(), items()), io.FileIO.write, [700]
+
+    class Small(io.FileIO):
+        """A file on a disk with little room, which takes a part before it fails."""
+
+        def write(self, data):
+            if not room[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            n = write(self, data[: room[0]])
+            room[0] -= n
+            return n
+
+    monkeypatch.setattr(Path, "open", lambda path, mode, **_: Small(path, mode.replace("b", "")))
+    with pytest.raises(OSError, match=r"run.jsonl cannot be written .No space .* make room"):
+        evaluation.quiz(vlm, items(), out=file, batch_size=1)
+    there = file.read_bytes()
+    assert there.endswith(b"}\n") and len(there.splitlines()) > 2
+    room[0] = 10**6
+    assert evaluation.quiz(vlm, items(), out=file, batch_size=1).score == whole.score
+    assert file.read_bytes().startswith(there)
+    assert len(vlm.asked) == len(items()) + 1  # the one that there was no room for, twice
+
+
+def test_a_place_that_cannot_be_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="run.jsonl cannot be written .* name another file"):
+        evaluation.quiz(Recorder(), items(), out=tmp_path / "file" / "run.jsonl")
+    with pytest.raises(TypeError, match="out is of type int: it must be a file's path"):
+        evaluation.quiz(Recorder(), items(), out=5)
+
+
+@pytest.mark.parametrize("other", [None, [1], 0.5])
+def test_what_is_no_run_is_named(other):
+    run = evaluation.quiz(Recorder(), items(2))
+    for call in (evaluation.pope, lambda one: evaluation.paired(run, one)):
+        with pytest.raises(TypeError, match="A run is what `quiz` or `Run.load` gives, not"):
+            call(other)
+    with pytest.raises(ValueError, match="no finite number"):
+        evaluation.interval([1.0, float("nan")])
+
+
+def test_items_without_a_skill_are_a_group_and_other_columns_are_named():
+    run = evaluation.quiz(Recorder(), items(4, skill=None))
+    assert run.by()["n"].tolist() == [4]
+    with pytest.raises(ValueError, match="column must be 'id', 'skill', .* not 'subject'"):
+        run.by("subject")
+
+
 # --- floors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "score", "words"),
+    [
+        (None, evaluation.exact, "items is of type NoneType: it must be a list of dicts"),
+        (items(2, candidates="01"), evaluation.exact, "candidates of item 0 is of type str"),
+        (items(2, candidates=[0, 1]), evaluation.exact, "is of type int: it must be text"),
+        (items(2), "exact", "score is 'exact': it must be a function"),
+        (items(2), lambda answer, item: float("nan"), "as nan: a score is a finite number"),
+    ],
+)
+def test_what_has_no_floors_is_named(rows, score, words):
+    with pytest.raises(TypeError, match=words):
+        evaluation.floors(rows, score)
 
 
 def test_floors_are_the_commonest_answer_and_the_mean_over_candidates():

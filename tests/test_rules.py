@@ -106,6 +106,24 @@ def test_pope_has_a_row_a_setting_with_floors_and_says_what_it_could_not_read():
     assert (table["low"] < 0.25).all() and (table["high"] > 0.25).all()
 
 
+def test_of_two_options_alike_mathvista_takes_either_for_right_and_the_others_do_not():
+    item = {"answer": "A", "options": ["3", "3", "4"]}
+    assert rules.by_rule("mathvista").judge("(B)", item) == ("B", True)
+    assert rules.by_rule("mathvista").judge("(C)", item) == ("C", False)
+    assert rules.by_rule("ai2d").judge("(B)", item) == ("B", False)
+
+
+def test_options_are_turned_by_their_own_letters_and_only_where_they_are_listed_whole():
+    options = {"B": "x\\1", "A": "y"}
+    turned = list(evaluation.rotations([{"question": "q", "answer": "B", "options": options}]))
+    assert [one["options"]["AB".index(one["answer"])] for one in turned] == ["x\\1", "x\\1"]
+    assert turned[1]["question"] == "q\nA. y\nB. x\\1\nAnswer with the letter."
+    longer = {"question": "A. red\nB. yellowish", "answer": "A", "options": ["red", "yellow"]}
+    first, second = evaluation.rotations([longer])
+    assert first["question"] == "A. red\nB. yellowish\nA. red\nB. yellow\nAnswer with the letter."
+    assert "B. yellowish\nA. yellow\nB. red\n" in second["question"]
+
+
 COLORS = ["red", "green", "blue", "yellow"]
 ITEMS = [
     {"question": f"Which is {color}?", "answer": letter, "options": COLORS}
@@ -241,7 +259,7 @@ OPTIONS = ["red", "blue"]
         ),
         (
             lambda: evaluation.circular_eval(knows, [{**ITEMS[0], "answer": "red"}]),
-            ValueError, "needs the letter of one of its 4 options",
+            ValueError, "of one of its options, which are A, B, C and D",
         ),
         (lambda: evaluation.circular_eval(knows, ITEMS, rule="mmu"), ValueError, "did you mean"),
         (

@@ -97,8 +97,8 @@ def test_a_rule_says_what_it_took():
         ({"mmmu": "mmmu"}, TypeError, "it must be a function"),
         ({3: by_rule("mmmu")}, TypeError, "it must be a function"),
         (lambda answer, item: None, TypeError, "scores the answer to item 'i0' as None: a score"),
-        (lambda answer, item: float("nan"), TypeError, "as nan: a score is a number"),
-        (lambda answer, item: "right", TypeError, "as 'right': a score is a number"),
+        (lambda answer, item: float("nan"), TypeError, "as nan: a score is a finite number"),
+        (lambda answer, item: "right", TypeError, "as 'right': a score is a finite number"),
     ],
 )  # fmt: skip
 def test_what_is_no_score_is_named(score, error, words):
@@ -180,7 +180,7 @@ def test_of_answers_that_two_runs_have_written_to_one_file_each_counts_once(tmp_
 
 def test_whatever_a_model_says_comes_back_from_the_file(tmp_path):
     odd = ["\ud800", "\u2028\x85", "\r\n\x00", '"}', "木", ""]
-    rows = [{"question": str(n), "answer": "a", "skill": ("x", n)} for n in range(len(odd))]
+    rows = [{"question": str(n), "answer": "a", "skill": n} for n in range(len(odd))]
     run = quiz(
         lambda p, questions: [odd[int(q)] for q in questions], rows, out=tmp_path / "r.jsonl"
     )

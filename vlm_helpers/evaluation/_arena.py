@@ -13,8 +13,10 @@ from typing import Any
 
 from vlm_helpers._draws import Draws
 from vlm_helpers._words import choice, did_you_mean, listed
+from vlm_helpers.evaluation._files import append, opened
 from vlm_helpers.evaluation._quiz import checked, pictures_of, without_pictures
 from vlm_helpers.evaluation._ratings import VOTES, Ratings, bradley_terry, checked_vote
+from vlm_helpers.pictures import to_rgb
 
 HEAD = {"votes of an arena": 1}  # rises when a file of before can no longer be read
 LIVE_PRIOR = 1.0  # so that whoever has lost the first vote is rated already
@@ -51,11 +53,7 @@ def votes(path: str | Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: the file holds something else, or a line that is no vote; it is named.
     """
-    return _read(Path(path))[0]
-
-
-def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The votes, and how many bytes of the file are whole lines."""
+    path = Path(path)
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     remedy = "Give another file as votes, or move this one away"
@@ -70,9 +68,9 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
         if row is None or (number == 0 and row != HEAD):
             what = f"no vote in line {number + 1}" if number else "no votes of an arena"
             raise ValueError(f"{path} holds {what}, and is left as it is. {remedy}.")
-    if not whole and not _line(HEAD).startswith(data):
+    if not whole and not json.dumps(HEAD).encode().startswith(data):
         raise ValueError(f"{path} holds no votes of an arena, and is left as it is. {remedy}.")
-    return found, len(whole)
+    return found
 
 
 class Arena:
@@ -118,6 +116,11 @@ class Arena:
                 f"An arena needs two contestants or more, and this one has "
                 f"{listed(map(repr, self.contestants)) or 'none'}."
             )
+        if not isinstance(items, Iterable):
+            raise TypeError(
+                f"items is of type {type(items).__name__}: it must be a list of dicts, or a data "
+                "set."
+            )
         self.items = items if isinstance(items, Sequence) else list(items)
         if not len(self.items):
             raise ValueError("There is no question to ask: the set of items is empty.")
@@ -129,7 +132,7 @@ class Arena:
             self._go_on()
 
     def _go_on(self) -> None:
-        found, whole = _read(self.path)
+        found = votes(self.path)
         asked = without_pictures(self.items)
         remedy = "Give another file as votes, or the contestants and items that it was made with"
         for vote in found:
@@ -150,16 +153,14 @@ class Arena:
                     f"{self.path} has another question for item {position}, so it belongs to "
                     f"another set of items. {remedy}."
                 )
-        if whole < self.path.stat().st_size:
-            with self.path.open("rb+") as file:
-                file.truncate(whole)
         self.votes = found
 
     def next(self) -> Pair:
         """The pair to vote on now; it stays the same until it is voted on.
 
         Raises:
-            TypeError: for an answer that is no text. Then another pair comes next.
+            TypeError: for an answer that is no text; and what `vlm_helpers.pictures` raises for a
+                picture that cannot be read. Then another pair comes next.
         """
         draw = Draws(f"arena/{self.seed}/{len(self.votes)}/{self._failed}")
         met = Counter(frozenset((vote["a"], vote["b"])) for vote in self.votes)
@@ -172,8 +173,9 @@ class Arena:
         shown = Counter(vote["item"] for vote in self.votes)
         position = draw.pick(_least(range(len(self.items)), shown.__getitem__))
         item = checked(position, self.items[position])
-        question, pictures = item["question"], pictures_of(item)
+        question = item["question"]
         try:
+            pictures = [to_rgb(picture) for picture in pictures_of(item)]
             answers = [self._answer(name, position, question, pictures) for name in (a, b)]
         except Exception:
             self._failed += 1
@@ -219,10 +221,8 @@ class Arena:
         return cast
 
     def _write(self, cast: dict[str, Any]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab", buffering=0) as file:  # unbuffered: a row is written in one go
-            rows = [cast] if file.tell() else [HEAD, *self.votes, cast]
-            file.write(b"".join(map(_line, rows)))
+        with opened(self.path) as file:
+            append(file, *([cast] if file.tell() else [HEAD, *self.votes, cast]))
 
     def ratings(self, *, prior: float = LIVE_PRIOR, **options: Any) -> Ratings:
         """`bradley_terry` of the votes so far, by default with one imagined vote a contestant."""
@@ -239,10 +239,6 @@ def _asker(name: Any, who: Any) -> Callable[..., Any]:
             "function (pictures, questions) -> answers."
         )
     return ask
-
-
-def _line(row: Mapping[str, Any]) -> bytes:
-    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
 def _least(these: Iterable[Any], key: Callable[[Any], int]) -> list[Any]:

@@ -8,6 +8,7 @@ names and splits are those of the sets that lmms-eval 0.7.3 reads (they stand on
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from vlm_helpers._data import data_file
-from vlm_helpers._words import did_you_mean, first_line, listed, whole_number
+from vlm_helpers._words import choice, did_you_mean, first_line, listed, whole_number
 from vlm_helpers.evaluation import pocket
 from vlm_helpers.evaluation._prompt import with_options
 from vlm_helpers.evaluation.rules import Rule, by_rule, extract, mmmu_open, ocrbench, yes_or_no
-from vlm_helpers.evaluation.rules._given import LETTERS, truths
+from vlm_helpers.evaluation.rules._given import LETTERS, texts, truths
 from vlm_helpers.evaluation.rules.mathvista import free
 from vlm_helpers.pictures import to_rgb
 
@@ -41,6 +42,7 @@ def _public(answer: Any) -> Any:
 
 def _choice(skill: str, question: str, options: Sequence[str], answer: str, **more: Any) -> Item:
     """An item of multiple choice; the answer is a letter."""
+    options = texts("options", options)
     letters = list(LETTERS[: len(options)])
     if _public(answer) not in letters:
         raise ValueError(f"its right answer is {answer!r}, the letter of none of its options.")
@@ -48,10 +50,15 @@ def _choice(skill: str, question: str, options: Sequence[str], answer: str, **mo
         "skill": skill,
         "question": with_options(question, options),
         "answer": answer,
-        "options": list(options),
+        "options": options,
         "candidates": letters,
         **more,
     }
+
+
+def _letter(number: int) -> str:
+    """The letter of an option that is given by its number, from 0 on."""
+    return LETTERS[whole_number("its right answer", number, least=0, most=len(LETTERS) - 1)]
 
 
 def _mmbench(row: Row) -> Item:
@@ -69,29 +76,29 @@ def _mathvista(row: Row) -> Item:
         "unit": row["unit"],
     }
     if row["question_type"] == "multi_choice":
-        choices = list(row["choices"])
+        choices = texts("choices", row["choices"])
         letters = list(LETTERS[: len(choices)])
-        right = letters[choices.index(row["answer"])]
+        right = letters[choices.index(choice("its right answer", row["answer"], choices))]
         return {**item, "answer": right, "options": choices, "candidates": letters}
-    precision = int(row["precision"] or 0)
-    return {**item, "options": None, "answer_type": row["answer_type"], "precision": precision}
+    precision = whole_number("precision", int(row["precision"] or 0), least=0)
+    kind = choice("answer_type", row["answer_type"], ("integer", "float", "list"))
+    return {**item, "options": None, "answer_type": kind, "precision": precision}
 
 
 def _judge_mathvista(answer: str, item: Row) -> tuple[str | None, bool]:
     if item.get("options"):
-        letter = extract(answer, item["options"], "mathvista")
-        return letter, letter == item["answer"]
+        return by_rule("mathvista").judge(answer, item)
     number = free(answer, item.get("answer_type", "integer"), item.get("precision", 1))
     return number, number == item["answer"]
 
 
 def _ai2d(row: Row) -> Item:
-    return _choice("diagram", row["question"], row["options"], LETTERS[int(row["answer"])])
+    return _choice("diagram", row["question"], row["options"], _letter(int(_public(row["answer"]))))
 
 
 def _scienceqa(row: Row) -> Item:
     question = "\n".join(filter(None, (row["hint"], row["question"])))
-    return _choice(row["category"], question, row["choices"], LETTERS[row["answer"]])
+    return _choice(row["category"], question, row["choices"], _letter(row["answer"]))
 
 
 def _ocrbench(row: Row) -> Item:
@@ -138,9 +145,10 @@ def _judge_mmmu(answer: str, item: Row) -> tuple[str | None, bool]:
 
 
 def _pope(row: Row) -> Item:
+    answer = choice("its right answer", _public(row["answer"]).strip().lower(), ("yes", "no"))
     return {
-        "id": row["id"], "skill": row["category"], "question": row["question"],
-        "answer": row["answer"].strip().lower(), "options": None, "candidates": ["yes", "no"],
+        "id": row["id"], "skill": row["category"], "question": row["question"], "answer": answer,
+        "options": None, "candidates": ["yes", "no"],
     }  # fmt: skip
 
 
@@ -313,7 +321,10 @@ class Benchmark:
             ) from None
         shown = [row[column] for column in self.kind.pictures if row.get(column) is not None]
         if shown:
-            pictures = [to_rgb(picture) for picture in shown]
+            try:
+                pictures = [to_rgb(picture) for picture in shown]
+            except (ValueError, TypeError, OSError) as error:
+                raise type(error)(f"Row {number} of {self.name}: {first_line(error)}") from None
             item |= {"image": pictures[0]} if len(pictures) == 1 else {"images": pictures}
         return item
 
@@ -405,8 +416,12 @@ def benchmark(
     if seed is not None:
         raise ValueError(f"{name} cannot be drawn from a seed: only pocket benchmarks can.")
     kind = _kind(name, like)
+    if not isinstance(name, str | os.PathLike):
+        raise TypeError(f"name is of type {type(name).__name__}: it must be a benchmark's name.")
+    name = os.fspath(name)
     if Path(name).suffix == ".parquet" and Path(name).is_file():
         rows = _parquet(Path(name))
+        streaming = False  # it is read by rows anyway
     else:
         usual = name == kind.hub
         config = config or (kind.config if usual else None)
@@ -441,7 +456,9 @@ def _parquet(path: Path) -> _Stored:
 
     try:
         return _Stored(pyarrow.parquet.read_table(path))
-    except pyarrow.ArrowInvalid:
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise
         raise ValueError(f"{path} is no Parquet file, or is damaged.") from None
 
 
@@ -453,6 +470,10 @@ def _load(name: str, config: str | None, split: str, n: int | None, streaming: b
         return load_dataset(name, config, split=some, streaming=streaming)
     except (OSError, ValueError) as error:
         kind = ConnectionError if isinstance(error, OSError) else ValueError
+        if isinstance(error, FileNotFoundError) and (
+            Path(name).is_absolute() or Path(name).exists()
+        ):
+            raise FileNotFoundError(f"{name} cannot be read: {first_line(error)}") from None
         raise kind(
             f"{name} ({config or 'default'}, {split}) cannot be read: {first_line(error)} The "
             "pocket benchmarks need no network."

@@ -7,15 +7,17 @@ from turn to turn, and the index of turn i is that of the question plus i millio
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vlm_helpers._words import listed
 from vlm_helpers.evaluation._prompt import REQUEST, option_lines, with_options
 from vlm_helpers.evaluation._quiz import Run, checked, quiz
 from vlm_helpers.evaluation.rules import by_rule
-from vlm_helpers.evaluation.rules._given import LETTERS, lettered
+from vlm_helpers.evaluation.rules._given import LETTERS, lettered, text
 
 MILLION = 10**6
 
@@ -72,22 +74,24 @@ def rotations(
         if index == MILLION:
             raise ValueError("CircularEval tells turns by millions: ask fewer questions than that.")
         item = checked(index, item)
-        options = list(lettered(item.get("options")).values())
-        if item["answer"] not in LETTERS[: len(options)]:
+        by_letter = lettered(item.get("options"))
+        options = list(by_letter.values())
+        if item["answer"] not in by_letter:
             raise ValueError(
                 f"The answer of item {index} is {item['answer']!r}: CircularEval needs the letter "
-                f"of one of its {len(options)} options."
+                f"of one of its options, which are {listed(by_letter)}."
             )
-        right, lines = LETTERS.index(item["answer"]), option_lines(options)
-        question = item["question"]
-        if lines not in question:
-            question = with_options(question, options, request)
+        right, question = list(by_letter).index(item["answer"]), item["question"]
+        lines = re.compile(rf"^{re.escape(option_lines(options))}$", re.MULTILINE)
+        if not lines.search(question):
+            question = with_options(question, options, text("request", request))
         for turn in range(len(options)):
             turned = options[turn:] + options[:turn]
+            turned_lines = option_lines(turned).replace("\\", r"\\")  # no group of the pattern's
             yield {
                 **item,
                 "id": index + turn * MILLION,
-                "question": question.replace(lines, option_lines(turned)),
+                "question": lines.sub(turned_lines, question),
                 "options": turned,
                 "answer": LETTERS[(right - turn) % len(options)],
             }

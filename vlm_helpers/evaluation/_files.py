@@ -6,9 +6,12 @@ Processes that share a run write a part each, beside its file; the last to go on
 
 from __future__ import annotations
 
+import io
 import json
+import math
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +28,12 @@ class Contents:
         head: the settings' line; None where not even that was written.
         rows: the answers, in the order of the items.
         items: how many items the run has; None where it did not come to its end.
-        whole: the bytes up to the end of the last line; what follows, a kill left half written.
+        torn: whether something follows the last whole line, which a kill left half written.
     """
 
     head: dict[str, Any] | None
     rows: list[dict[str, Any]]
     items: int | None
-    whole: int
     torn: bool
 
 
@@ -56,10 +58,13 @@ def read(path: Path) -> Contents:
             entry = json.loads(line)
             if number == 1:
                 head = {"format": entry["format"], "settings": dict(entry["settings"])}
+            elif entry == head:
+                continue  # of a second process that began at the same moment
             elif set(entry) == {"items"}:
                 items = entry["items"]
             else:
-                row = _checked({name: entry[name] for name in COLUMNS})
+                like = next(iter(rows.values()), None)
+                row = _checked({name: entry[name] for name in COLUMNS}, like)
                 rows[row["id"]], items = row, None
         except (ValueError, KeyError, TypeError, AttributeError):
             if head and head["format"] != FORMAT:
@@ -75,21 +80,79 @@ def read(path: Path) -> Contents:
             f"here {FORMAT}): read it with that one, or {REMEDY}."
         )
     ordered = sorted(rows.values(), key=lambda row: row["number"])
-    return Contents(head, ordered, items, whole, whole < len(data))
+    if items != len(rows):  # none was noted yet, or lines have been taken out since
+        items = None
+    return Contents(head, ordered, items, whole < len(data))
 
 
 # Of each answer; `rules` holds, by each rule's name, what it took from the answer, and the score.
 COLUMNS = ("number", "id", "skill", "question", "truth", "answer", "rules", "seconds")
 
 
-def _checked(row: dict[str, Any]) -> dict[str, Any]:
-    """The row, if what is done with it later can be done. Raises `TypeError`, `ValueError`."""
-    kinds = {"number": int, "id": str | int, "question": str, "truth": str, "answer": str}
+def _checked(row: dict[str, Any], like: dict[str, Any] | None) -> dict[str, Any]:
+    """The row, if what is done with it later can be done. Raises `TypeError`, `ValueError`.
+
+    `like` is another row of the run, which was scored by the same rules.
+    """
+    kinds = {
+        "number": int, "id": str | int, "skill": str | int | None, "question": str,
+        "truth": str, "answer": str, "seconds": float | int,
+    }  # fmt: skip
     if not all(isinstance(row[name], kind) for name, kind in kinds.items()) or not row["rules"]:
         raise ValueError
-    for _, score in row["rules"].values():
-        float(score)
+    if like and row["rules"].keys() != like["rules"].keys():
+        raise ValueError
+    for taken, score in row["rules"].values():
+        if not isinstance(taken, str | None) or not math.isfinite(score):
+            raise ValueError
     return row
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """A file that cannot be written is told in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(
+            f"{path} cannot be written ({error.strerror}): make room for it, or name another file. "
+            "What it holds already stays."
+        ) from error
+
+
+def opened(path: Path) -> io.FileIO:
+    """The file, to `append` to. Its folder is made where there is none.
+
+    What a kill left half written at its end is cut off.
+    """
+    with _said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b", buffering=0)
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+            file.seek(0, os.SEEK_END)
+        return file
+
+
+def append(file: io.FileIO, *entries: dict[str, Any]) -> None:
+    """Has the entries, a line each, at the file's end before it returns; or raises, and has none.
+
+    They are written in one go, so that what two processes write does not mix.
+    """
+    lines = (json.dumps(entry, ensure_ascii=False, default=str) + "\n" for entry in entries)
+    # A lone surrogate, which an answer may hold, is written as it is, and read by `json`.
+    left, end = "".join(lines).encode(errors="surrogatepass"), file.seek(0, os.SEEK_END)
+    try:
+        with _said(Path(file.name)):
+            while left:  # a full disk takes a part first
+                left = left[file.write(left) :]
+    except OSError:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
 
 
 def parts(path: Path) -> list[Path]:
@@ -113,6 +176,8 @@ class File:
         process: int = 0,
         processes: int = 1,
     ):
+        if not isinstance(path, str | os.PathLike | None):
+            raise TypeError(f"out is of type {type(path).__name__}: it must be a file's path.")
         self.path = None if path is None else Path(path)
         self.head = {
             "format": FORMAT, "settings": {name: repr(settings[name]) for name in sorted(settings)}
@@ -147,25 +212,16 @@ class File:
 
     @contextmanager
     def appending(self) -> Iterator[Callable[[dict[str, Any]], None]]:
-        """A function that adds a row to the own file, and has it there before it returns.
-
-        What a kill left half written at its end is cut off first.
-        """
+        """A function that adds a row to the own file, and has it there before it returns."""
         if self.own is None:
             yield lambda row: None
             return
-        self.own.parent.mkdir(parents=True, exist_ok=True)
         if self.own.exists():
-            contents = self._read(self.own)
-            if contents.torn:
-                with self.own.open("rb+") as file:
-                    file.truncate(contents.whole)
-        # A lone surrogate, which an answer may hold, is written as it is, and read by `json`.
-        with self.own.open("a", encoding="utf-8", errors="surrogatepass") as file:
+            self._read(self.own)  # what is no run, or another one, stays as it is
+        with opened(self.own) as file:
 
             def write(entry: dict[str, Any]) -> None:
-                file.write(json.dumps(entry, ensure_ascii=False, default=str) + "\n")
-                file.flush()
+                append(file, entry)
 
             if not file.tell():
                 write(self.head)

@@ -6,7 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from vlm_helpers.evaluation._quiz import Score, checked, exact, without_pictures
+from vlm_helpers.evaluation._quiz import (
+    Score,
+    exact,
+    judged,
+    numbered,
+    rules_of,
+    without_pictures,
+)
+from vlm_helpers.evaluation.rules._given import texts
 
 
 def floors(
@@ -28,24 +36,34 @@ def floors(
     """
     import pandas as pd
 
+    rules = rules_of(score)
+
+    def scored(answer: str, item: Mapping[str, Any]) -> float:
+        return next(iter(judged(answer, item, rules).values()))[1]
+
     groups: dict[Any, list[dict]] = defaultdict(list)
-    for number, item in enumerate(without_pictures(items)):
-        item = checked(number, item)
+    for item in numbered(without_pictures(items), {}):
         # A long list of items with all of its pictures may not fit.
         item = {name: value for name, value in item.items() if name not in ("image", "images")}
         groups["all" if by is None else item.get(by)].append(item)
     rows = {}
     for name, group in groups.items():
         commonest = Counter(item["answer"] for item in group).most_common(1)[0][0]
-        chances = [_chance(item, score) for item in group if item.get("candidates")]
+        chances = [_chance(item, scored) for item in group if _candidates(item)]
         rows[name] = {
-            "majority": sum(float(score(commonest, item)) for item in group) / len(group),
+            "majority": sum(scored(commonest, item) for item in group) / len(group),
             "any candidate": sum(chances) / len(chances) if chances else float("nan"),
             "n": len(group),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
-def _chance(item: Mapping[str, Any], score: Callable[[str, Mapping], float]) -> float:
-    candidates = item["candidates"]
-    return sum(float(score(candidate, item)) for candidate in candidates) / len(candidates)
+def _candidates(item: Mapping[str, Any]) -> list[str]:
+    several = item.get("candidates")
+    none = several is None or (hasattr(several, "__len__") and not len(several))
+    return [] if none else texts(f"candidates of item {item['id']!r}", several)
+
+
+def _chance(item: Mapping[str, Any], scored: Callable[[str, Mapping], float]) -> float:
+    candidates = _candidates(item)
+    return sum(scored(candidate, item) for candidate in candidates) / len(candidates)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from vlm_helpers.evaluation._quiz import Run
-from vlm_helpers.evaluation._statistics import interval
+from vlm_helpers._words import choice
+from vlm_helpers.evaluation._quiz import KEPT, Run
+from vlm_helpers.evaluation._statistics import interval, rows_of
 from vlm_helpers.evaluation.rules import yes_or_no
 
 
@@ -29,12 +30,13 @@ def pope(run: Run, *, rule: str = "pope", by: str = "skill") -> Any:
         and `f1` of yes (0 where nothing is); `yes ratio`, of the answers; `unread`, the share that
         the rule cannot read; the floors `always yes` and `always yes f1`; and `n`.
     Raises:
-        ValueError: for a right answer that is neither yes nor no, or a rule that does not exist.
+        ValueError: for a right answer that is neither yes nor no, or a rule or a column that does
+            not exist.
     """
     import pandas as pd
 
-    groups = defaultdict(list)
-    for row in run.rows:
+    by, groups = choice("by", by, KEPT), defaultdict(list)
+    for row in rows_of(run):
         truth = row["truth"].strip().lower()
         if truth not in ("yes", "no"):
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 import time
 import warnings
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vlm_helpers._words import as_number, count, did_you_mean, whole_number
+from vlm_helpers._words import as_number, choice, count, did_you_mean, whole_number
 from vlm_helpers.evaluation._files import File, read
 from vlm_helpers.evaluation._statistics import interval
 from vlm_helpers.evaluation.rules import Rule
@@ -112,13 +113,13 @@ class Run:
         Raises:
             ValueError: for an item that the run has no answer to, or an answer without its item.
         """
-        rules, left, rows = _rules(score), {row["id"]: row for row in self.rows}, []
-        for item in _numbered(without_pictures(items), {}):
+        rules, left, rows = rules_of(score), {row["id"]: row for row in self.rows}, []
+        for item in numbered(without_pictures(items), {}):
             row = _answered(item, left)
             if row is None:
                 raise ValueError(f"The run has no answer to the item {item['id']!r}.")
             del left[item["id"]]
-            rows.append(_row({**row, "rules": _judged(row["answer"], item, rules)}))
+            rows.append(_row({**row, "rules": judged(row["answer"], item, rules)}))
         if left:
             raise ValueError(
                 f"The run has answers to {count(len(left), 'item')} that are not given here, such "
@@ -136,11 +137,16 @@ class Run:
     def by(self, column: str = "skill") -> Any:
         """The mean score of each group, as a DataFrame with `score`, `low`, `high` and `n`.
 
-        `low` and `high` are its 95 % interval. The groups stand in the order of the items.
+        `low` and `high` are its 95 % interval. The groups stand in the order of the items; items
+        without a skill are a group too.
+
+        Raises:
+            ValueError: for a column that the table does not have.
         """
         import pandas as pd
 
-        groups = self.table.groupby(column, sort=False)["score"]
+        column = choice("column", column, KEPT)
+        groups = self.table.groupby(column, sort=False, dropna=False)["score"]
         rows = {
             name: (s.mean(), *interval(s.to_numpy()), len(s))
             for name, s in groups
@@ -207,7 +213,7 @@ def quiz(
             "What is asked is a VLM, or a function (pictures, questions) -> answers, not a "
             f"{type(vlm).__name__}."
         )
-    rules = _rules(score)
+    rules = rules_of(score)
     options = generate if ask is vlm else {"batch_size": batch_size, **generate}
     names = list(rules) if isinstance(score, Mapping) else next(iter(rules))
     settings = {"model": _name(vlm), "score": names, "blind": grey, **generate}
@@ -274,7 +280,7 @@ def _name(thing: Any) -> str:
     return getattr(thing, "__name__", type(thing).__name__)
 
 
-def _rules(score: Score | Mapping[str, Score]) -> dict[str, Score]:
+def rules_of(score: Score | Mapping[str, Score]) -> dict[str, Score]:
     rules = dict(score) if isinstance(score, Mapping) else {_name(score): score}
     for name, rule in rules.items():
         if not callable(rule) or not isinstance(name, str):
@@ -287,7 +293,7 @@ def _rules(score: Score | Mapping[str, Score]) -> dict[str, Score]:
     return rules
 
 
-def _judged(
+def judged(
     answer: str, item: Mapping[str, Any], rules: Mapping[str, Score]
 ) -> dict[str, tuple[str | None, float]]:
     """What each rule takes from the answer, and its score."""
@@ -297,10 +303,10 @@ def _judged(
             rule.judge(answer, item) if isinstance(rule, Rule) else (None, rule(answer, item))
         )
         number = float(value) if isinstance(value, bool | np.bool_) else as_number(value)
-        if number is None or number != number:
+        if number is None or not math.isfinite(number):
             raise TypeError(
-                f"{name!r} scores the answer to item {item['id']!r} as {value!r}: a score is a "
-                "number, 1 for right and 0 for wrong."
+                f"{name!r} scores the answer to item {item['id']!r} as {value!r:.60}: a score is a "
+                "finite number, 1 for right and 0 for wrong."
             )
         judged[name] = [None if taken is None else str(taken), number]
     return judged
@@ -336,7 +342,18 @@ def checked(number: int, item: Mapping[str, Any]) -> dict[str, Any]:
                 f"The {name} of item {number} is {what}: it must be a text in the column "
                 f"{name!r} (the item's columns: {columns})."
             )
-    return dict(item)
+    item = dict(item)
+    for name in ("id", "skill"):
+        value = item.get(name)
+        value = value.item() if isinstance(value, np.generic) else value
+        if not isinstance(value, str | int | None) or isinstance(value, bool):
+            raise TypeError(
+                f"The {name} of item {number} is of type {type(value).__name__}: it must be a text "
+                "or a whole number."
+            )
+        if name in item:
+            item[name] = value
+    return item
 
 
 def pictures_of(item: Mapping[str, Any]) -> list[Any]:
@@ -348,9 +365,7 @@ def pictures_of(item: Mapping[str, Any]) -> list[Any]:
     return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
-def _numbered(
-    items: Iterable[Mapping[str, Any]], order: dict[Any, int]
-) -> Iterator[dict[str, Any]]:
+def numbered(items: Iterable[Mapping[str, Any]], order: dict[Any, int]) -> Iterator[dict[str, Any]]:
     """The items, each with its id; `order` notes the ids and their numbers."""
     try:
         items = iter(items)
@@ -360,16 +375,12 @@ def _numbered(
         ) from None
     for number, item in enumerate(items):
         item = checked(number, item)
-        name = item.get("id")
-        name = name.item() if isinstance(name, np.generic) else name
-        if not isinstance(name, str | int | None):
-            raise TypeError(
-                f"The id of item {number} is of type {type(name).__name__}: it must be a text or a "
-                "whole number."
-            )
-        item["id"] = number if name is None else name
+        if item.get("id") is None:
+            item["id"] = number
         if item["id"] in order:
-            raise ValueError(f"Item {number} has the id {name!r} of another one: ids must differ.")
+            raise ValueError(
+                f"Item {number} has the id {item['id']!r} of another one: ids must differ."
+            )
         order[item["id"]] = number
         yield item
 
@@ -384,7 +395,7 @@ def _batches(
     items: Iterable[Mapping[str, Any]], size: int, order: dict[Any, int]
 ) -> Iterator[list[dict[str, Any]]]:
     """Items that are asked together: always the same ones, whatever was answered before."""
-    for chunk in _chunks(_numbered(items, order), size * AHEAD):
+    for chunk in _chunks(numbered(items, order), size * AHEAD):
         chunk.sort(key=lambda item: len(item["question"]))
         yield from _chunks(chunk, size)
 
@@ -422,6 +433,6 @@ def _asked(
             "question": item["question"],
             "truth": item["answer"],
             "answer": answer,
-            "rules": _judged(answer, item, rules),
+            "rules": judged(answer, item, rules),
             "seconds": round(seconds, 4),
         }

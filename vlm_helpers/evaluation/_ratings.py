@@ -120,6 +120,8 @@ def bradley_terry(
         raise ValueError(f"prior must not be negative: it is {prior:g}.")
     if hasattr(votes, "to_dict"):
         votes = votes.to_dict("records")
+    if not isinstance(votes, Iterable):
+        raise TypeError(f"votes is of type {type(votes).__name__}: it must be a list of votes.")
     votes = [checked_vote(i, vote) for i, vote in enumerate(votes)]
     if not votes:
         raise ValueError("There is no vote yet, so there is nothing to rate.")
@@ -173,6 +175,8 @@ def checked_vote(position: int, vote: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _looks(votes: list[Mapping[str, Any]], style: Style) -> np.ndarray:
     """The covariates of style, [votes, covariates], from -1 (only B has it) to 1 (only A)."""
+    if not isinstance(style, Mapping) or not all(map(callable, style.values())):
+        raise TypeError("style must be a dict of functions of an answer by their names.")
     looks = np.zeros((len(votes), len(style)))
     for column, (name, measure) in enumerate(style.items()):
         for i, vote in enumerate(votes):

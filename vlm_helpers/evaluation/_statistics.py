@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vlm_helpers._words import number
+
 if TYPE_CHECKING:
     from vlm_helpers.evaluation._quiz import Run
 
@@ -30,12 +32,14 @@ def interval(
     Raises:
         ValueError: for no items, for more right than asked, or a level outside of 0 to 1.
     """
-    if not 0 < level < 1:
+    if not 0 < number("level", level) < 1:
         raise ValueError(f"level must lie between 0 and 1, as 0.95 does, not {level!r}.")
     z = NormalDist().inv_cdf((1 + level) / 2)
     if n is None:
         scores = np.asarray(right, float)
         n = scores.size
+        if not np.isfinite(scores).all():
+            raise ValueError("One of the scores is no finite number: leave it out.")
         if n and not np.isin(scores, (0, 1)).all():
             half = z * scores.std(ddof=1) / math.sqrt(n) if n > 1 else math.inf
             return float(scores.mean() - half), float(scores.mean() + half)
@@ -75,6 +79,16 @@ class Comparison:
         )
 
 
+def rows_of(run: Run) -> list[dict]:
+    """The rows of what must be a run. Raises `TypeError`."""
+    rows = getattr(run, "rows", None)
+    if not isinstance(rows, list):
+        raise TypeError(
+            f"A run is what `quiz` or `Run.load` gives, not something of type {type(run).__name__}."
+        )
+    return rows
+
+
 def paired(one: Run, other: Run) -> Comparison:
     """Whether one run is better than another on the same items.
 
@@ -86,7 +100,7 @@ def paired(one: Run, other: Run) -> Comparison:
     Raises:
         ValueError: where the runs are not over the same items; it says by how much, and names one.
     """
-    mine, theirs = ({row["id"]: row for row in run.rows} for run in (one, other))
+    mine, theirs = ({row["id"]: row for row in rows_of(run)} for run in (one, other))
     if not mine and not theirs:
         raise ValueError("The two runs hold no items: there is nothing to compare.")
     stray = [name for name in (*mine, *theirs) if (name in mine) != (name in theirs)]
