@@ -15,6 +15,8 @@ TEST_ARGS ?=
 # its recipe, such as LMMS_ARGS="--limit 20 --processes 2".
 MODELS ?= pocket-llava
 LMMS_ARGS ?=
+# How many at once `make load` has work, such as LEARNERS="1 2 4 8".
+LEARNERS ?= 1 2 4
 # Passed on to tools.playground, such as PLAYGROUND_ARGS="--port 8899" or PLAYGROUND_ARGS=--no-server.
 PLAYGROUND_ARGS ?=
 
@@ -48,7 +50,7 @@ LMMS_PIP := $(LMMS_PY) -m pip --disable-pip-version-check --no-input
 LMMS_FILES := $(addprefix recipes/lmms_eval/,requirements.txt constraints.txt)
 LMMS_READY := $(LMMS)/.ready-$(shell { cat $(LMMS_FILES) 2>/dev/null; pwd; } | cksum | tr ' ' '-')
 
-.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark lmms-eval playground clean
+.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark load lmms-eval playground clean
 .DEFAULT_GOAL := help
 
 help:
@@ -63,13 +65,14 @@ help:
 	@echo "make data        rebuild the data sets in data/"
 	@echo "make playground  serve the pocket model as a web page, on this machine alone"
 	@echo "make benchmark   measure import, answers, memory and notebooks"
+	@echo "make load        measure what learners cost a server that they all work on"
 	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
 	@echo "make links       write the repository's address (pyproject.toml) into badges and links"
 	@echo "make pins        resolve constraints.txt anew (needs uv)"
 	@echo "make clean       remove .venv and caches"
 	@echo
-	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, MODELS, LMMS_ARGS, PLAYGROUND_ARGS;"
-	@echo "the Makefile's first lines say how."
+	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, LEARNERS, MODELS, LMMS_ARGS,"
+	@echo "PLAYGROUND_ARGS; the Makefile's first lines say how."
 
 # In a recipe: the first fitting interpreter's name, in the shell variable `found`.
 define FIND_PYTHON
@@ -170,6 +173,10 @@ data: $(READY)
 benchmark: $(READY)
 	@echo "Measuring import, answers, memory and notebooks on this machine."
 	@$(PY) -m recipes.benchmark
+
+load: $(READY)
+	@echo "Having $(LEARNERS) learners run the first notebook at once, on this machine."
+	@$(PY) -m recipes.load $(LEARNERS)
 
 lmms-eval: $(LMMS_READY)
 	@$(LMMS_PY) -m recipes.lmms_eval $(MODELS) $(LMMS_ARGS)

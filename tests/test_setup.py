@@ -466,7 +466,7 @@ class Checkout:
         """Call make; `more`: variables of the environment."""
         # Not the variables of the make that may be running these very tests.
         theirs = re.compile(
-            r"MAKE|MFLAGS|PIP_|(PYTHON|TORCH_INDEX|(LAB|TEST|UV|LMMS)_ARGS|MODELS)$"
+            r"MAKE|MFLAGS|PIP_|(PYTHON|TORCH_INDEX|(LAB|TEST|UV|LMMS)_ARGS|LEARNERS|MODELS)$"
         )
         env = {name: value for name, value in os.environ.items() if not theirs.match(name)} | more
         command = ["make", "--no-print-directory", f"PYTHON={python}", *arguments]
