@@ -15,6 +15,8 @@ TEST_ARGS ?=
 # its recipe, such as LMMS_ARGS="--limit 20 --processes 2".
 MODELS ?= pocket-llava
 LMMS_ARGS ?=
+# Other machines that `make wheels` collects for, such as WHEELS_FOR="windows-3.12 mac-3.13".
+WHEELS_FOR ?=
 # How many at once `make load` has work, such as LEARNERS="1 2 4 8".
 LEARNERS ?= 1 2 4
 # Passed on to tools.playground, such as PLAYGROUND_ARGS="--port 8899" or PLAYGROUND_ARGS=--no-server.
@@ -71,8 +73,8 @@ help:
 	@echo "make pins        resolve constraints.txt anew (needs uv)"
 	@echo "make clean       remove .venv and caches"
 	@echo
-	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, LEARNERS, MODELS, LMMS_ARGS,"
-	@echo "PLAYGROUND_ARGS; the Makefile's first lines say how."
+	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, WHEELS_FOR, LEARNERS, MODELS,"
+	@echo "LMMS_ARGS, PLAYGROUND_ARGS; the Makefile's first lines say how."
 
 # In a recipe: the first fitting interpreter's name, in the shell variable `found`.
 define FIND_PYTHON
@@ -139,6 +141,7 @@ wheels: $(READY)
 	  $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) download --quiet --dest wheels --find-links wheels -c constraints.txt \
 	  ".[$(EXTRAS)]" hatchling editables
+	@$(if $(WHEELS_FOR),$(PY) -m tools.wheels $(WHEELS_FOR))
 	@echo "On the others: PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels make lab"
 
 lint: $(READY)

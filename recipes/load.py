@@ -7,7 +7,7 @@
 Each learner has a kernel of their own; all begin at the same moment and run from the first cell to
 the last without a pause: the worst that a class can do to its server. The notebook is not stored.
 
-Memory is what the system calls PSS, looked at twice a second: a page that n processes share, such
+Memory is what the system calls PSS, looked at every second: a page that n processes share, such
 as torch's code, counts as 1/n for each, so that the sum over all learners is what they take
 together; other programs from the same environment would take part of it off. The processor's time
 is that of the kernels. Both hardly depend on what else the machine does; the time on the wall does.
@@ -43,7 +43,7 @@ class Load:
 class Watch(threading.Thread):
     """Adds up the memory of processes, and keeps the processor time of each, until `stop`."""
 
-    def __init__(self, every: float = 0.5):
+    def __init__(self, every: float = 1):
         super().__init__(daemon=True)
         self.every, self.pids, self.memory = every, [], 0
         self.processor: dict[int, float] = {}

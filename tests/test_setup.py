@@ -466,7 +466,7 @@ class Checkout:
         """Call make; `more`: variables of the environment."""
         # Not the variables of the make that may be running these very tests.
         theirs = re.compile(
-            r"MAKE|MFLAGS|PIP_|(PYTHON|TORCH_INDEX|(LAB|TEST|UV|LMMS)_ARGS|LEARNERS|MODELS)$"
+            r"MAKE|MFLAGS|PIP_|(PYTHON|TORCH_INDEX|(LAB|TEST|UV|LMMS)_ARGS|LEARNERS|MODELS|WHEELS_FOR)$"
         )
         env = {name: value for name, value in os.environ.items() if not theirs.match(name)} | more
         command = ["make", "--no-print-directory", f"PYTHON={python}", *arguments]
@@ -615,6 +615,13 @@ def test_wheels_and_updates_take_torch_from_where_it_came_at_first(checkout):
     assert f"--index-url {CPU_INDEX} torch==" in checkout.calls[0]
     checkout.make("wheels", "TORCH_INDEX=")
     assert "--index-url" not in "".join(checkout.calls)
+    assert not any("tools.wheels" in call for call in checkout.calls)
+
+
+@needs_make
+def test_wheels_are_collected_for_other_machines_where_they_are_named(checkout):
+    checkout.make("wheels", "WHEELS_FOR=windows-3.12 mac-3.13")
+    assert checkout.calls[-1] == "-m tools.wheels windows-3.12 mac-3.13"
 
 
 @needs_make
