@@ -33,12 +33,15 @@ def main(arguments: list[str] | None = None) -> None:
     state = PartialState(cpu=not torch.cuda.is_available())
     if state.num_processes > 1 and state.device.type == "cpu":
         torch.set_num_threads(1)  # processes share the cores
-    vlm = vh.load(args.model, device=str(state.device))
-    items = vh.evaluation.benchmark(args.benchmark, seed=args.seed, n=args.n, like=args.like)
-    run = vh.evaluation.quiz(
-        vlm, items, score=items.score, batch_size=args.batch_size, out=args.out, progress=True,
-        grey=args.blind, accelerator=state, max_new_tokens=args.max_new_tokens,
-    )  # fmt: skip
+    try:
+        vlm = vh.load(args.model, device=str(state.device))
+        items = vh.evaluation.benchmark(args.benchmark, seed=args.seed, n=args.n, like=args.like)
+        run = vh.evaluation.quiz(
+            vlm, items, score=items.score, batch_size=args.batch_size, out=args.out, progress=True,
+            grey=args.blind, accelerator=state, max_new_tokens=args.max_new_tokens,
+        )  # fmt: skip
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
     if state.is_main_process:
         print(run.by().round(3).to_string())
         print(f"{args.benchmark}, rule {items.score.name}: {run}")

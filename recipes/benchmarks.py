@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import io
-import tempfile
 from pathlib import Path
 
 from PIL.Image import Image
 
-from recipes.data import DATA, digest
+from recipes.data import DATA, store
 from vlm_helpers.evaluation import pocket
 from vlm_helpers.evaluation._benchmarks import KINDS, Kind
 
@@ -215,15 +214,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SETS)}")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) if args.check else FOLDER
-        for path in (path for name in args.names or SETS for path in build(name, folder)):
-            there = FOLDER / path.relative_to(folder)
-            if not there.exists() or digest(there) != digest(path):
-                raise SystemExit(
-                    f"{there} is not what this command builds; run it without --check."
-                )
-            print(f"{there.relative_to(DATA.parent)}: {path.stat().st_size / 1e6:.2f} MB")
+    store(build, args.names or SETS, FOLDER, args.check)
 
 
 if __name__ == "__main__":

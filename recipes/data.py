@@ -10,7 +10,7 @@ import argparse
 import hashlib
 import io
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from vlm_helpers import pages, scenes
@@ -95,22 +95,30 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def store(
+    build: Callable[[str, Path], list[Path]], names: Iterable[str], folder: Path, check: bool
+) -> None:
+    """Builds the named sets into `folder`, or says which file there is not what would be built.
+
+    Args:
+        build: name and folder to the files that it has written below that folder.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch) if check else folder
+        for path in (path for name in names for path in build(name, target)):
+            there = folder / path.relative_to(target)
+            if check and not (there.exists() and digest(there) == digest(path)):
+                raise SystemExit(
+                    f"{there} is not what this command builds; run it without --check."
+                )
+            size = f"{path.stat().st_size / 1e6:.2f} MB"
+            print(f"{there.relative_to(DATA.parent)}: {'as built' if check else size}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
-    args = parser.parse_args()
-    if not args.check:
-        for path in (path for name in SETS for path in build(name, DATA)):
-            print(f"{path.relative_to(DATA.parent)}: {path.stat().st_size / 1e6:.1f} MB")
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        for path in (path for name in SETS for path in build(name, Path(scratch))):
-            stored = DATA / path.relative_to(scratch)
-            if not stored.exists() or digest(stored) != digest(path):
-                raise SystemExit(
-                    f"{stored} is not what this command builds; run it without --check."
-                )
-            print(f"{stored.relative_to(DATA.parent)}: as built")
+    store(build, SETS, DATA, parser.parse_args().check)
 
 
 if __name__ == "__main__":

@@ -89,12 +89,29 @@ class Run:
         return [stage.name for stage in self.stages]
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a run is done; `add_arguments` says what each of them is."""
+
+    out: Path
+    workers: int = 1
+    loaders: int = 0
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
+    times: int = 1
+    eager: bool = False
+    init: Path | None = None
+    stage: str | None = None
+    until: str | None = None
+
+
 def add_arguments(parser: argparse.ArgumentParser, out: str, stages) -> None:
     parser.add_argument("--out", type=Path, default=Path(out))
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--loaders", type=int, default=0, help="processes that draw, for a GPU")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--times", type=int, default=1, help="pictures, as a multiple")
+    parser.add_argument("--workers", type=int, default=Options.workers)
+    parser.add_argument(
+        "--loaders", type=int, default=Options.loaders, help="processes that draw, for a GPU"
+    )
+    parser.add_argument("--device", default=Options.device)
+    parser.add_argument("--times", type=int, default=Options.times, help="pictures, as a multiple")
     parser.add_argument("--eager", action="store_true", help="do not compile")
     parser.add_argument("--init", type=Path, help="start from this checkpoint's weights")
     names = [stage.name for stage in stages]
@@ -102,8 +119,8 @@ def add_arguments(parser: argparse.ArgumentParser, out: str, stages) -> None:
     parser.add_argument("--until", choices=names, help="stop after this stage")
 
 
-def checked(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    args = parser.parse_args()
+def checked(parser: argparse.ArgumentParser) -> Options:
+    args = Options(**vars(parser.parse_args()))
     if state_file(args.out).exists() and (args.init or args.stage):
         parser.error(
             f"{state_file(args.out)} exists and goes on by itself: leave out --init and --stage."
@@ -115,7 +132,7 @@ def state_file(out: Path) -> Path:
     return out / "state.pt"
 
 
-def train(run: Run, args) -> None:
+def train(run: Run, args: Options) -> None:
     """All stages, from the saved state where there is one, else from `args.stage` or the first."""
     state = None
     if state_file(args.out).exists():

@@ -18,7 +18,6 @@ optimizer, was not tried.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import shutil
@@ -73,12 +72,9 @@ class Binding(PocketRun):
 def run(seed: int, steps: int) -> list[dict]:
     out = STATES / str(seed)
     out.mkdir(parents=True, exist_ok=True)
-    args = argparse.Namespace(
-        out=out, workers=1, loaders=0, times=1, device="cpu", eager=True, stage=None, until=None
-    )
     training = Binding(seed, steps, out)
     before = training.exam.rows(0)
-    loop.train(training, args)
+    loop.train(training, loop.Options(out, device="cpu", eager=True))
     found = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
     shutil.rmtree(out)
     return [*before, *itertools.chain(*found)]
