@@ -3,6 +3,7 @@ collator and preflight.
 
     talk = read(messages, images)       # a Conversation: clean messages, pictures in their order
     talk = read_row(row)                # of a data set, in any of TRL's forms
+    chosen, rejected = read_pair(row)   # of preferences: two that begin with the same prompt
 
 The form is the one of transformers, `datasets` and TRL: a list of messages `{"role": "user" |
 "assistant" | "system", "content": …}`, the content a text or a list of parts, `{"type": "text",
@@ -40,6 +41,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -70,6 +72,7 @@ _FROM_LLAVA = (
 )
 
 Message = dict[str, Any]
+Where = Callable[[int], str]  # a message's number, in words
 
 
 @dataclass(frozen=True)
@@ -122,14 +125,15 @@ def _filled(part: dict[str, Any], picture: Any) -> dict[str, Any]:
     return part if picture is None else {**part, "image": picture}
 
 
-def place(index: int, prompt: int | None = None) -> str:
+def place(index: int, prompt: int | None = None, column: str = "completion") -> str:
     """A message's number as people count and as Python does.
 
-    `prompt`: how many messages are the prompt of a prompt/completion row.
+    `prompt`: how many messages are the prompt, of a row that has it in a column of its own.
+    `column`: where the others are.
     """
     if prompt is None:
         return f"message {index + 1} (messages[{index}])"
-    column, at = ("prompt", index) if index < prompt else ("completion", index - prompt)
+    column, at = ("prompt", index) if index < prompt else (column, index - prompt)
     return f"message {index + 1} ({column}[{at}])"
 
 
@@ -231,7 +235,9 @@ def _read(
     marks: Mapping[str, str],
     empty_places: bool = False,
     prompt: int | None = None,
+    column: str = "completion",
 ) -> Conversation:
+    where = partial(place, prompt=prompt, column=column)
     if not isinstance(messages, list):
         raise TypeError(
             "A conversation is a list of messages such as {'role': 'user', 'content': 'Hello'}, "
@@ -239,10 +245,10 @@ def _read(
         )
     clean, places = [], []
     for i, message in enumerate(messages):
-        parts, own = _message(place(i, prompt), message, marks)
+        parts, own = _message(where(i), message, marks)
         clean.append({"role": message["role"], "content": parts})
         places += [(i, *picture) for picture in own]
-    _check_order(clean, last, prompt)
+    _check_order(clean, last, where)
     found = pictures_in(images)
     if found and not places:
         first = next(i for i, message in enumerate(clean) if message["role"] == "user")
@@ -251,7 +257,7 @@ def _read(
         found = []
     if empty_places and _missing(images) and all(own is None for _, own, _ in places):
         return Conversation(clean, [None] * len(places), prompt)
-    return Conversation(clean, _pictures(places, found, prompt), prompt)
+    return Conversation(clean, _pictures(places, found, where), prompt)
 
 
 def _message(where: str, message: Any, marks: Mapping[str, str]) -> tuple[list, list]:
@@ -352,7 +358,7 @@ def _check_marks(where: str, text: str, marks: Mapping[str, str]) -> None:
         )
 
 
-def _pictures(places: list[tuple], found: list[Any], prompt: int | None) -> list[Any]:
+def _pictures(places: list[tuple], found: list[Any], where: Where) -> list[Any]:
     """The picture of each place, (message, its own picture, its index), filled up from `found`."""
     empty = [(message, index) for message, own, index in places if own is None]
     numbers = [index for _, index in empty if index is not None]
@@ -360,7 +366,7 @@ def _pictures(places: list[tuple], found: list[Any], prompt: int | None) -> list
         for message, index in empty:
             if isinstance(index, bool) or index not in range(len(found)):
                 raise ValueError(
-                    f"There is an image part with the index {index!r} in {place(message, prompt)}, "
+                    f"There is an image part with the index {index!r} in {where(message)}, "
                     f"and {count(len(found), 'picture')}, counted from 0: mend the index."
                 )
         order = [int(index) for index in numbers]
@@ -373,18 +379,18 @@ def _pictures(places: list[tuple], found: list[Any], prompt: int | None) -> list
     elif numbers:
         at = next(message for message, index in empty if index is None)
         raise ValueError(
-            f"There is an image part without an index in {place(at, prompt)}, while others have "
-            "one: give it to all, or to none."
+            f"There is an image part without an index in {where(at)}, while others have one: "
+            "give it to all, or to none."
         )
     elif len(empty) != len(found):
-        raise ValueError(_unequal(places, empty, found, prompt))
+        raise ValueError(_unequal(places, empty, found, where))
     else:
         order = range(len(found))
     left = iter(order)
     return [found[next(left)] if own is None else own for _, own, _ in places]
 
 
-def _unequal(places: list[tuple], empty: list[tuple], found: list, prompt: int | None) -> str:
+def _unequal(places: list[tuple], empty: list[tuple], found: list, where: Where) -> str:
     if len(found) > len(empty):
         return (
             f"{count(len(found), 'picture')} came with {count(len(empty), 'place')} for them in "
@@ -392,13 +398,13 @@ def _unequal(places: list[tuple], empty: list[tuple], found: list, prompt: int |
         )
     others = ", while other places have theirs" if len(empty) < len(places) else ""
     return (
-        f"There is a place for a picture in {place(empty[len(found)][0], prompt)} but no picture "
+        f"There is a place for a picture in {where(empty[len(found)][0])} but no picture "
         f"left for it{others}: add the picture to 'images' or to the part itself, or take the part "
         "out."
     )
 
 
-def _check_order(messages: list[Message], last: str | None, prompt: int | None) -> None:
+def _check_order(messages: list[Message], last: str | None, where: Where) -> None:
     turns = list(enumerate(messages))
     if turns and messages[0]["role"] == "system":
         turns = turns[1:]
@@ -407,14 +413,14 @@ def _check_order(messages: list[Message], last: str | None, prompt: int | None) 
         raise ValueError(f"The conversation is empty: {after} a message of the user.")
     expected = "user"
     for i, message in turns:
-        role, where = message["role"], place(i, prompt)
+        role, here = message["role"], where(i)
         if role == "system":
-            raise ValueError(f"The system text must come first, but {where} is of the system.")
+            raise ValueError(f"The system text must come first, but {here} is of the system.")
         if role != expected:
             before = "the conversation begins" if i == turns[0][0] else "it follows"
             other = f"with the {role}" if before.endswith("begins") else f"another of the {role}"
             raise ValueError(
-                f"It is the {expected}'s turn in {where}, but {before} {other}: user and assistant "
+                f"It is the {expected}'s turn in {here}, but {before} {other}: user and assistant "
                 "take turns, and the user begins."
             )
         expected = "assistant" if role == "user" else "user"
@@ -445,11 +451,33 @@ def read_row(row: Any, marks: Mapping[str, str] | None = None) -> Conversation:
 
     Raises `TypeError` and `ValueError`, one sentence each.
     """
+    row, images = _columns(row)
+    marks = marks or {}
+    if "messages" in row and not _says_nothing(row.get("completion")):
+        raise ValueError(
+            "There is a conversation in the column 'messages' and another in 'prompt' and "
+            "'completion': keep one of the two."
+        )
+    if "messages" in row:
+        _check_messages(row, "messages")
+        return _read(row["messages"], images, "assistant", marks)
+    if "prompt" not in row or "completion" not in row:
+        raise ValueError(_wrong_columns(row, "'messages', or 'prompt' and 'completion'"))
+    prompt, completion = row["prompt"], row["completion"]
+    if isinstance(prompt, str) and isinstance(completion, str):
+        return _plain(prompt, completion, images, marks)
+    _check_messages(row, "prompt")
+    _check_messages(row, "completion")
+    talk = [*prompt, *completion]
+    return _read(talk, images, "assistant", marks, prompt=len(prompt))
+
+
+def _columns(row: Any) -> tuple[dict[str, Any], list[Any]]:
+    """The columns of a row that say something, and its pictures."""
     if not isinstance(row, Mapping):
         remedy = ", as row.to_dict() gives it" if hasattr(row, "to_dict") else ""
         raise TypeError(f"A row must be a dict of columns{remedy}, not {type(row).__name__}.")
     row = {column: as_list(value) for column, value in row.items() if not _missing(value)}
-    marks = marks or {}
     for column in PROMPT_COLUMNS:
         if not _says_nothing(row.get(column)):
             raise ValueError(
@@ -462,24 +490,7 @@ def read_row(row: Any, marks: Mapping[str, str] | None = None) -> Conversation:
         raise ValueError(
             "There are pictures in the column 'images' and in 'image': keep one of the two."
         )
-    images = images or image
-    if "messages" in row and not _says_nothing(row.get("completion")):
-        raise ValueError(
-            "There is a conversation in the column 'messages' and another in 'prompt' and "
-            "'completion': keep one of the two."
-        )
-    if "messages" in row:
-        _check_messages(row, "messages")
-        return _read(row["messages"], images, "assistant", marks)
-    if "prompt" not in row or "completion" not in row:
-        raise ValueError(_wrong_columns(row))
-    prompt, completion = row["prompt"], row["completion"]
-    if isinstance(prompt, str) and isinstance(completion, str):
-        return _plain(prompt, completion, images, marks)
-    _check_messages(row, "prompt")
-    _check_messages(row, "completion")
-    talk = [*prompt, *completion]
-    return _read(talk, images, "assistant", marks, prompt=len(prompt))
+    return row, images or image
 
 
 def _check_messages(row: Mapping, column: str) -> None:
@@ -492,9 +503,14 @@ def _check_messages(row: Mapping, column: str) -> None:
         raise ValueError(f"The conversation is empty, in the column {column!r}: drop the row.")
 
 
-def _wrong_columns(row: Mapping) -> str:
+def _wrong_columns(row: Mapping, needed: str) -> str:
     remedy = "rename or add them"
-    if "conversations" in row:
+    if {"chosen", "rejected"} <= set(row):
+        remedy = (
+            "a row of preferences is for PreferenceCollator; to learn its chosen answer alone, "
+            "dataset.rename_column('chosen', 'completion')"
+        )
+    elif "conversations" in row:
         talk = row["conversations"]
         remedy = f"in rows of LLaVA's own form, {_FROM_LLAVA}"
         if isinstance(talk, list) and talk and isinstance(talk[0], Mapping) and "role" in talk[0]:
@@ -507,19 +523,18 @@ def _wrong_columns(row: Mapping) -> str:
             "the trainer made tokens of it first, so pass the rows on as they are, with "
             "SFTConfig(dataset_kwargs={'skip_prepare_dataset': True}, remove_unused_columns=False)"
         )
-    return (
-        f"The columns are {listed(map(repr, row))}; needed is 'messages', or 'prompt' and "
-        f"'completion': {remedy}."
-    )
+    return f"The columns are {listed(map(repr, row))}; needed is {needed}: {remedy}."
 
 
-def _plain(prompt: str, completion: str, images: list, marks: Mapping[str, str]) -> Conversation:
+def _plain(
+    prompt: str, completion: str, images: list, marks: Mapping[str, str], name: str = "completion"
+) -> Conversation:
     if not completion.strip():
-        raise ValueError("The completion is empty, so there is nothing to learn: drop the row.")
+        raise ValueError(f"The {name} is empty, so there is nothing to learn: drop the row.")
     # Plain texts are what a template would write: with all its tokens, and a prompt with pictures
     # and what some write around them.
     edges = {mark: name for mark, name in marks.items() if _MARKS.search(name)}
-    _check_marks("the completion", completion, edges)
+    _check_marks(f"the {name}", completion, edges)
     around = {m: n for m, n in edges.items() if "vision" not in n and n != "image_token"}
     _check_marks("the prompt", prompt, around)
     token = image_token(marks)
@@ -529,6 +544,170 @@ def _plain(prompt: str, completion: str, images: list, marks: Mapping[str, str])
             f"prompt has {token!r} {count(prompt.count(token), 'time')}: one for each."
         )
     return Conversation([], images, texts=(prompt, completion))
+
+
+# --- rows of preferences --------------------------------------------------------------------------
+
+PAIR = ("chosen", "rejected")
+
+
+def read_pair(row: Any, marks: Mapping[str, str] | None = None) -> list[Conversation]:
+    """A row of preferences as two `Conversation`s, the chosen answer's and the rejected one's.
+
+    A row is a dict of columns in one of TRL's forms,
+
+        prompt, chosen, rejected    conversations, or plain texts
+        chosen, rejected            the same with the prompt in both: it is what they begin with
+
+    with pictures as in `read_row`; they belong to the prompt, which both conversations share.
+
+    Raises `TypeError` and `ValueError`, one sentence each; for two equal answers too.
+    """
+    row, images = _columns(row)
+    marks = marks or {}
+    if not {*PAIR} <= set(row):
+        needed = "'prompt', 'chosen' and 'rejected', or the last two with the prompt in both"
+        raise ValueError(_wrong_columns(row, needed))
+    if _says_nothing(row.get("prompt")):
+        row.pop("prompt", None)
+    columns = [column for column in ("prompt", *PAIR) if column in row]
+    kinds = ["text" if isinstance(row[column], str) else "list" for column in columns]
+    if len({*kinds}) > 1:
+        given = listed(f"{column!r} is a {kind}" for column, kind in zip(columns, kinds))
+        raise TypeError(
+            f"Prompt and answers must be of one kind, but {given}: write each answer to a list of "
+            "messages as one, [{'role': 'assistant', 'content': …}], or all as plain texts."
+        )
+    if kinds[0] == "text":
+        pair = _plain_pair(row, images, marks)
+    else:
+        for column in columns:
+            _check_messages(row, column)
+        pair = (_with_prompt if "prompt" in row else _without_prompt)(row, images, marks)
+    answers = [answer(talk) for talk in pair]
+    if answers[0].split() == answers[1].split():
+        but = "" if answers[0] == answers[1] else " but for white space"
+        raise ValueError(
+            f"The chosen and the rejected answer are the same{but}, so neither can be preferred: "
+            "mend one of them, or drop the row."
+        )
+    asked = _asked(pair[0])
+    for column, text in zip(PAIR, answers):
+        if len(asked.split()) > 1 and text.strip().startswith(asked):
+            raise ValueError(
+                f"The {column} answer begins with the question, which is in the prompt already: "
+                "cut it off."
+            )
+    return pair
+
+
+def answer(talk: Conversation) -> str:
+    """The text of all that follows the prompt."""
+    return talk.texts[1] if talk.texts else "\n".join(map(_said, talk.messages[talk.prompt :]))
+
+
+def _asked(talk: Conversation) -> str:
+    return "" if talk.texts else _said(talk.messages[talk.prompt - 1]).strip()
+
+
+def _said(message: Message) -> str:
+    return "".join(part["text"] for part in message["content"] if part["type"] == "text")
+
+
+def _with_prompt(row: Mapping, images: list, marks: Mapping[str, str]) -> list[Conversation]:
+    pair = []
+    for column in PAIR:
+        first = row[column][0]
+        role = first.get("role") if isinstance(first, Mapping) else None
+        if role in ("user", "system"):
+            raise ValueError(
+                f"The column {column!r} begins with a message of the {role}, and there is a column "
+                "'prompt' too: leave only the answer in it, or remove the column 'prompt'."
+            )
+        talk = [*row["prompt"], *row[column]]
+        prompt = len(row["prompt"])
+        pair.append(_read(talk, images, "assistant", marks, prompt=prompt, column=column))
+    return _one_prompt(pair, len(row["prompt"]))
+
+
+def _without_prompt(row: Mapping, images: list, marks: Mapping[str, str]) -> list[Conversation]:
+    pair = [
+        _read(row[column], images, "assistant", marks, prompt=0, column=column) for column in PAIR
+    ]
+    one, other = (talk.messages for talk in pair)
+    shared = next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), None)
+    if shared is None and len(one) != len(other):
+        short, long = PAIR if len(one) < len(other) else PAIR[::-1]
+        raise ValueError(
+            f"All of {short!r} is the beginning of {long!r}, so it has no answer of its own: give "
+            "both an answer to the same prompt, or drop the row."
+        )
+    shared = len(one) - 1 if shared is None else shared  # the same throughout: told later
+    if one[shared]["role"] != "assistant":
+        where = place(shared, 0, "chosen")
+        raise ValueError(
+            f"The two conversations part in {where}, of the {one[shared]['role']}, and they must "
+            "share their prompt: give both the same questions, or drop the row."
+        )
+    return _one_prompt(pair, shared)
+
+
+def _one_prompt(pair: list[Conversation], prompt: int) -> list[Conversation]:
+    """The pair with `prompt` messages as its prompt, and with the same pictures."""
+    for column, talk in zip(PAIR, pair):
+        for i, message in enumerate(talk.messages[prompt:], start=prompt):
+            if any(part["type"] == "image" for part in message["content"]):
+                raise ValueError(
+                    f"There is a picture in {place(i, prompt, column)}, after the prompt, and both "
+                    "answers must be to the same pictures: put it into the prompt."
+                )
+    one, other = (talk.pictures for talk in pair)
+    if not all(map(_same, one, other)):
+        raise ValueError(
+            "The chosen and the rejected conversation have different pictures, and must share "
+            "their prompt: give both the same, in the column 'images'."
+        )
+    return [replace(talk, pictures=one, prompt=prompt) for talk in pair]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    return one is other or one == other
+
+
+def _plain_pair(row: Mapping, images: list, marks: Mapping[str, str]) -> list[Conversation]:
+    answers = [row[column] for column in PAIR]
+    prompt = row.get("prompt")
+    if prompt is None:
+        # They part between words, with the space on the answer's side, as TRL has it.
+        prompt = re.sub(r"\s?\w*\Z", "", os.path.commonprefix(answers))
+        if not prompt.strip():
+            raise ValueError(
+                "The chosen and the rejected text begin with no word that both have, so there is "
+                "no prompt: give it in a column 'prompt'."
+            )
+        answers = [text[len(prompt) :] for text in answers]
+    else:
+        for column, text in zip(PAIR, answers):
+            if text.startswith(prompt):
+                raise ValueError(
+                    f"The {column} answer repeats the prompt, which has its own column: cut it "
+                    "off, or remove the column 'prompt'."
+                )
+    special = [mark for mark, name in marks.items() if not _MARKS.search(name)]
+    ends = [max([m for m in special if text.rstrip().endswith(m)], key=len, default=None)
+            for text in answers]  # fmt: skip
+    if ends[0] != ends[1]:
+        one, other = PAIR if ends[0] else PAIR[::-1]
+        raise ValueError(
+            f"The {one} answer ends with {ends[0] or ends[1]!r}, and the {other} one does not, so "
+            "the pair would teach when to stop, not what to say: end both alike."
+        )
+    return [
+        _plain(prompt, text, images, marks, f"{column} answer")
+        for column, text in zip(PAIR, answers)
+    ]
 
 
 # --- what a processor and a template make of texts ------------------------------------------------

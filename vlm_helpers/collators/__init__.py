@@ -5,12 +5,18 @@
     SFTTrainer(model, args, train_dataset=rows, data_collator=collator, processing_class=processor)
 
 Only the assistant's answers are learnt, each with the token that ends it, whatever the chat
-template. `train_on` can widen or narrow that.
+template. `train_on` can widen or narrow that. `PreferenceCollator` does the same for rows of
+preferences, for `DPOTrainer`.
 """
 
 import importlib
 
-_NAMES = {"AnswerCollator": "_collator", "RowError": "_rows", "end_tokens": "_collator"}
+_NAMES = {
+    "AnswerCollator": "_collator",
+    "PreferenceCollator": "_preferences",
+    "RowError": "_rows",
+    "end_tokens": "_collator",
+}
 
 __all__ = list(_NAMES)
 

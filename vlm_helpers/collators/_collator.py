@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,8 +13,8 @@ from jinja2 import TemplateError
 from transformers import BatchFeature, PaliGemmaProcessor, PreTrainedTokenizerBase
 
 from vlm_helpers._locks import tokenizing
-from vlm_helpers._words import choice, first_line, whole_number, within
-from vlm_helpers.collators._rows import RowError
+from vlm_helpers._words import choice, first_line, whole_number
+from vlm_helpers.collators._rows import check_batch, of_row
 from vlm_helpers.collators._spans import (
     Span,
     answers,
@@ -58,16 +57,6 @@ class Prompt:
         self.text = self.text[:at] + padding + self.text[at:]
         self.spans = [(s + more if s >= at else s, end + more) for s, end in self.spans]
         self.start, self.apart = at + more, True
-
-
-@contextmanager
-def _of_row(i: int, row: Any) -> Iterator[None]:
-    """What is wrong in here is wrong with this row."""
-    try:
-        yield
-    except (TemplateError, TypeError, ValueError, OSError) as error:
-        name = row.get("id") if hasattr(row, "get") else None
-        raise RowError(i, within(str(error)), name) from error
 
 
 class AnswerCollator:
@@ -144,20 +133,27 @@ class AnswerCollator:
 
     def collate(self, rows: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[int]]:
         """The batch, and how many messages `max_length` took from the front of each row."""
-        if isinstance(rows, Mapping) or not len(rows):
-            given = "a dict: put the row into a list" if isinstance(rows, Mapping) else "none"
-            raise ValueError(f"A batch is a list of one row or more, not {given}.")
-        talks, prompts = [], []
+        check_batch(rows)
+        talks = []
         for i, row in enumerate(rows):
-            with _of_row(i, row):
+            with of_row(i, row):
                 talks.append(read_row(row, self.marks).opened())
-                prompts.append(self._prompt(talks[i]))
+        return self.batch(talks, rows)
+
+    def batch(
+        self, talks: list[Conversation], rows: Sequence[dict[str, Any]]
+    ) -> tuple[dict[str, Any], list[int]]:
+        """The same of rows that were read; `rows` give their names to what is wrong."""
+        prompts = []
+        for i, (talk, row) in enumerate(zip(talks, rows)):
+            with of_row(i, row):
+                prompts.append(self._prompt(talk))
         messages = [len(talk.messages) for talk in talks]
         self._encode(prompts)
         batch = self._process(prompts, talks)
         while too_long := self._too_long(batch, prompts):
             for i, length in too_long.items():
-                with _of_row(i, rows[i]):
+                with of_row(i, rows[i]):
                     talks[i] = self._shorter(talks[i], length)
                     prompts[i] = self._prompt(talks[i])
             self._encode(prompts)
@@ -335,7 +331,7 @@ class AnswerCollator:
         lengths = batch["attention_mask"].sum(1).tolist()
         for i, (prompt, processed) in enumerate(zip(prompts, ids.tolist())):
             rendered = prompt.encoding.ids
-            with _of_row(i, rows[i]):
+            with of_row(i, rows[i]):
                 spans = [tokens(prompt.encoding, span) for span in prompt.spans]
                 found = pieces(rendered, processed[: lengths[i]], self._markers)
                 learnt = [place for span in spans for place in moved(span, found)]

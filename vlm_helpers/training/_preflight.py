@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,8 @@ from tqdm.auto import tqdm
 
 from vlm_helpers._words import count, first_line, listed
 from vlm_helpers.collators import AnswerCollator, RowError, end_tokens
+from vlm_helpers.training import _pairs
+from vlm_helpers.training._pairs import Judge, Pair
 
 _SHOWN = 20  # kinds of faults that a message lists
 _NUMBERS = 5  # rows that it names of each
@@ -54,10 +56,11 @@ class Preflight:
     """What a data set without a fault is like.
 
     Attributes:
-        tokens: of each row, image tokens included.
-        learnt: of each row, those with a label.
+        tokens: of each row, image tokens included; of a pair, with its longer answer.
+        learnt: of each row, those with a label; of a pair, those of both answers.
         shortened: the numbers of the rows that lose turns to `max_length`, the collator's.
         endless: the numbers of the rows without an answer that ends with a special token.
+        pairs: of rows of preferences, what was found in each; else empty.
     """
 
     tokens: list[int]
@@ -65,6 +68,15 @@ class Preflight:
     shortened: list[int]
     endless: list[int]
     max_length: int | None = None
+    pairs: list[Pair] = field(default_factory=list)
+
+    @property
+    def opposed(self) -> list[RowError]:
+        """A fault for each pair that prefers the opposite of an earlier one.
+
+        `preflight` has raised those of its own rows: this is for rows that were looked at in parts.
+        """
+        return _pairs.opposed(self.pairs)
 
     @property
     def longest(self) -> int:
@@ -92,16 +104,26 @@ class Preflight:
                 f"{who} with a special token, so the model would not learn to stop: mend the chat "
                 "template, which must write one after each answer."
             )
-        return found
+        return found + _pairs.warnings(self.pairs, _first)
 
     def __str__(self) -> str:
         lines = [
             f"{count(len(self.tokens), 'row')} can be trained on.",
             f"tokens a row: {min(self.tokens):,} to {max(self.tokens):,}, in the middle "
             f"{statistics.median_low(self.tokens):,}; the longest is row {self.longest:,}",
-            f"learnt: {sum(self.learnt):,} of {sum(self.tokens):,} tokens "
-            f"({sum(self.learnt) / sum(self.tokens):.1%})",
         ]
+        if self.pairs:
+            checked = sum(pair.known for pair in self.pairs)
+            lines += [
+                f"compared: {sum(self.learnt):,} tokens of two answers to each prompt",
+                f"the better answer is known of {checked:,} of them, from a column 'truth' or a "
+                "judge; without one a pair that is swapped looks like any other",
+            ]
+        elif sum(self.learnt):
+            lines.append(
+                f"learnt: {sum(self.learnt):,} of {sum(self.tokens):,} tokens "
+                f"({sum(self.learnt) / sum(self.tokens):.1%})"
+            )
         return "\n".join([*lines, *(f"Warning: {warning}" for warning in self.warnings)])
 
     def __add__(self, others: Preflight) -> Preflight:
@@ -112,6 +134,7 @@ class Preflight:
             self.shortened + others.shortened,
             self.endless + others.endless,
             self.max_length,
+            self.pairs + others.pairs,
         )
 
 
@@ -121,12 +144,16 @@ def preflight(
     *,
     progress: bool = True,
     first: int = 0,
+    judge: Judge | None = None,
 ) -> Preflight:
     """Collates every row by itself, so that no fault is left for the middle of a long training.
 
     `rows`: a list, a `datasets.Dataset`, or an iterable one. `collator`: the one of the training,
-    an `AnswerCollator` best, because it says what is wrong in one sentence. `progress`: a bar.
-    `first`: the number of the first row, where `rows` are a part of a data set.
+    an `AnswerCollator` or a `PreferenceCollator` best, because it says what is wrong in one
+    sentence. `progress`: a bar. `first`: the number of the first row, where `rows` are a part of a
+    data set. `judge`: of preferences, a function of the row and an answer that says how good it is,
+    as a number; by default whether it is the text in the row's column `truth`, where it has one.
+    Which of two answers is the right one can be seen in no other way.
 
     Returns a `Preflight`, whose text says how long the rows are and how much of them is learnt.
 
@@ -135,7 +162,7 @@ def preflight(
     """
     _check_rows(rows)
     faults: list[RowError] = []
-    tokens, learnt, shortened, endless = [], [], [], []
+    tokens, learnt, shortened, endless, pairs = [], [], [], [], []
     enders = _enders(collator)
     number = first
     bar = tqdm(total=_length(rows), disable=not progress, unit="row", desc="Pre-flight")
@@ -147,7 +174,9 @@ def preflight(
                 if isinstance(collator, AnswerCollator):
                     batch, (dropped,) = collator.collate([row])
                 else:
-                    batch, dropped = collator([row]), 0
+                    batch, dropped = collator([dict(row)]), 0  # TRL's collators change their rows
+                if "completion_mask" in batch:
+                    pairs.append(_pairs.pair(number - 1, row, batch, collator, enders, judge))
             except Exception as error:  # a pass over all rows ends at none of them
                 name = row.get("id") if hasattr(row, "get") else None
                 why = error.why if isinstance(error, RowError) else _in_words(error, row)
@@ -155,9 +184,8 @@ def preflight(
                 fault.__cause__ = error
                 faults.append(fault)
             else:
-                labels = batch["labels"][0]
-                wanted = labels[labels != -100].tolist()
-                tokens.append(int(batch["attention_mask"][0].sum()))
+                wanted = _wanted(batch)
+                tokens.append(int(batch["attention_mask"].sum(1).max()))
                 learnt.append(len(wanted))
                 if enders and enders.isdisjoint(wanted):
                     endless.append(number - 1)
@@ -166,10 +194,19 @@ def preflight(
             bar.update()
     if number == first:
         raise ValueError("There is no row to train on: the data set is empty.")
+    faults = sorted([*faults, *_pairs.opposed(pairs)], key=lambda fault: fault.row)
     if faults:
         raise PreflightError(faults, number - first)
     max_length = getattr(collator, "max_length", None)
-    return Preflight(tokens, learnt, shortened, endless, max_length)
+    return Preflight(tokens, learnt, shortened, endless, max_length, pairs)
+
+
+def _wanted(batch: dict[str, Any]) -> list[int]:
+    """The tokens of a row's batch that are learnt, or compared."""
+    if "completion_mask" in batch:
+        return batch["input_ids"][batch["completion_mask"].bool()].tolist()
+    labels = batch["labels"][0]
+    return labels[labels != -100].tolist()
 
 
 def _check_rows(rows: Any) -> None:
