@@ -1,6 +1,7 @@
 """Help around training: a look at the data before, curves that grow while a model learns.
 
     print(vh.training.preflight(rows, collator))    # every row once; all faults at once
+    print(vh.training.preflight_rewards(rows, rewards, vlm))    # the same before GRPO
     print(vh.training.estimate("llava-hf/llava-1.5-7b-hf", quantization="4bit", lora=16))
 
     with vh.training.LiveCurve(200, panels=("loss", "accuracy")) as curve:
@@ -21,9 +22,12 @@ _NAMES = {
     "LiveCurve": "_curve",
     "Preflight": "_preflight",
     "PreflightError": "_preflight",
+    "RewardError": "_rewards",
+    "RewardsPreflight": "_rewards",
     "as_stored": "_preflight",
     "estimate": "_estimate",
     "preflight": "_preflight",
+    "preflight_rewards": "_rewards",
 }
 
 __all__ = list(_NAMES)

@@ -1,0 +1,111 @@
+"""Rewards before a training: what they may not do, and whether there is anything to learn."""
+
+import math
+
+import pytest
+from PIL import Image
+
+import vlm_helpers as vh
+from vlm_helpers.training import PreflightError, RewardError, preflight_rewards
+
+GREY = Image.new("RGB", (96, 96), "grey")
+
+
+def row(text="What color is the star?", images=(GREY,), **columns):
+    parts = [{"type": "image"}] * len(images) + [{"type": "text", "text": text}]
+    return {"prompt": [{"role": "user", "content": parts}], "images": list(images), **columns}
+
+
+def texts(completions):
+    return [completion[0]["content"] for completion in completions]
+
+
+def exact(completions, truth, **columns):
+    return [float(text.strip() == right) for text, right in zip(texts(completions), truth)]
+
+
+def test_a_reward_is_called_as_trl_calls_it():
+    calls = []
+
+    def spy(prompts, completions, completion_ids, trainer_state, log_extra, log_metric, **columns):
+        assert len(prompts) == len(completions) == len(completion_ids) == len(columns["truth"])
+        assert "prompt" not in columns and trainer_state.global_step == 0
+        log_metric("seen", 1.0)
+        log_extra("answers", texts(completions))
+        calls.append(texts(completions))
+        return [0.5] * len(completions)
+
+    report = preflight_rewards([row(truth="red"), row(truth="blue")], spy)
+    assert str(report) == "2 rows can be learnt from."
+    assert [""] in calls and max(map(len, calls)) > 1
+
+
+@pytest.mark.parametrize(
+    ("reward", "why"),
+    [
+        (lambda completions, **_: [float(t) for t in texts(completions)], "raises ValueError to"),
+        (lambda completions, **_: [math.nan] * len(completions), "gives nan"),
+        (lambda completions, **_: [-math.inf] * len(completions), "gives -inf"),
+        (lambda completions, **_: [None] * len(completions), "gives None"),
+        (lambda completions, **_: ["1"] * len(completions), "gives '1'"),
+        (lambda completions, **_: [0.0], "gives 1 number for 6 answers"),
+        (lambda completions, **_: 0.0, "gives 'float', and must give a list"),
+        (lambda completions, gold, **_: [0.0], "cannot be called .* 'gold'.* 'truth'"),
+        (lambda completions: [0.0], "cannot be called"),
+        (lambda completions, **_: [[0.0, 1.0] for _ in completions], r"gives \[0.0, 1.0\]"),
+        # only one kind of answer trips it
+        (lambda completions, **_: [1 / (t != "none") for t in texts(completions)], "'none'"),
+    ],
+)
+def test_a_faulty_reward_is_named_before_anything_is_trained(reward, why):
+    with pytest.raises(RewardError, match=why):
+        preflight_rewards([row(truth="red")], [exact, reward])
+
+
+def test_all_rows_are_read_and_their_faults_come_together():
+    answered = row()
+    answered["prompt"] = [*answered["prompt"], {"role": "assistant", "content": "red"}]
+    rows = [row(), row(images=()), answered, {"prompt": "What?", "images": [GREY]}, row()]
+    rows += [{"prompt": row()["prompt"], "images": []}, {"images": [GREY]}]
+    with pytest.raises(PreflightError) as caught:
+        preflight_rewards(rows, lambda completions, **_: [0.0] * len(completions))
+    assert [fault.row for fault in caught.value.faults] == [1, 2, 3, 5, 6]
+    assert "Row 1: there is no picture, and other rows have one" in str(caught.value)
+
+
+def test_what_is_no_set_of_rows_or_rewards_is_refused():
+    with pytest.raises(ValueError, match="the data set is empty"):
+        preflight_rewards([], exact)
+    with pytest.raises(TypeError, match="must be functions"):
+        preflight_rewards([row()], "a reward model")
+    with pytest.raises(ValueError, match="1 rewards and 2 weights"):
+        preflight_rewards([row(truth="red")], exact, weights=[1, 2])
+    with pytest.raises(ValueError, match="num_generations"):
+        preflight_rewards([row(truth="red")], exact, num_generations=1)
+
+
+@pytest.fixture(scope="module")
+def vlm():
+    return vh.load("pocket-llava", dtype="float32", device="cpu")
+
+
+def test_a_ceiling_and_a_floor_are_said_and_a_spread_is_seen(vlm):
+    vlm.model.train()
+    items = vh.evaluation.exam(vh.scenes, "color", 3, n_objects=1, sign=False)
+    rows = [row(i["question"], [i["image"]], truth=i["answer"]) for i in items]
+    options = {"num_generations": 4, "max_completion_length": 4}
+    report = preflight_rewards(rows, exact, vlm, **options)
+    assert vlm.model.training  # as it was
+    assert report.mean == 1 and report.spread == 0 and len(report.answers[0]) == 4
+    assert "every answer gets 1" in str(report) and "ceiling" in str(report)
+    never = preflight_rewards(
+        [{**one, "truth": "turquoise"} for one in rows], exact, vlm, **options
+    )
+    assert never.mean == 0 and "every answer gets 0" in str(never)
+
+    def first(completions, **_):  # the same answers, told apart
+        return [float(place == 0) for place in range(len(completions))]
+
+    spread = preflight_rewards(rows, first, vlm, weights=[2.0], **options)
+    assert spread.spread == 1 and spread.mean == 0.5 and not spread.warnings
+    vlm.model.eval()

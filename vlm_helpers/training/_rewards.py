@@ -1,0 +1,274 @@
+"""`preflight_rewards`: rows and rewards of a reinforcement learning, tried before it begins."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlm_helpers._words import as_number, count, first_line, listed, number, whole_number
+from vlm_helpers.collators import RowError
+from vlm_helpers.conversations import marks, read_row
+from vlm_helpers.training._preflight import PreflightError, _check_rows, _fetchers
+
+Reward = Callable[..., Sequence[float]]
+
+_NO_PICTURE = "there is no picture, and other rows have one: add it, or drop the row."
+# What a model may write at any time, whatever it was asked for.
+_ANY = ("", "none", "<loc_99><loc_00>", '[{"box": [1, 2', "nan inf -1e999 \u2212 0", "x" * 2_000)
+_SAME = 1e-6  # TRL divides by the spread plus 1e-4: below, a group teaches nothing
+
+
+class RewardError(ValueError):
+    """A reward that a training would stumble over, or learn nothing from.
+
+    Attributes:
+        reward: its name.
+        answer: the answer that it fails at, or None.
+    """
+
+    def __init__(self, reward: str, why: str, answer: str | None = None):
+        self.reward, self.answer = reward, answer
+        super().__init__(f"The reward {reward!r} {why}")
+
+
+@dataclass(frozen=True)
+class RewardsPreflight:
+    """What the rewards made of answers that were sampled before the training.
+
+    Attributes:
+        rows: how many rows were read.
+        answers: of each row that was tried, the answers of its group.
+        rewards: the same for the (weighted) sum of the rewards.
+    """
+
+    rows: int
+    answers: list[list[str]]
+    rewards: list[list[float]]
+
+    @property
+    def mean(self) -> float:
+        """The mean reward of all answers."""
+        return sum(map(sum, self.rewards)) / sum(map(len, self.rewards))
+
+    @property
+    def spread(self) -> float:
+        """The share of groups whose answers do not all get the same: only these teach anything."""
+        return sum(max(g) - min(g) > _SAME for g in self.rewards) / len(self.rewards)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about what is no fault and will still waste the training's time."""
+        if self.spread:
+            return []
+        values = [group[0] for group in self.rewards]
+        if max(values) - min(values) > _SAME:
+            why = "the answers to one prompt are all alike: sample at a higher temperature"
+        elif len({answer for group in self.answers for answer in group}) == 1:
+            why = f"every answer is {self.answers[0][0]!r:.60}: the model does nothing else yet"
+        else:
+            why = (
+                f"every answer gets {values[0]:g}: the model is at its ceiling and has nothing to "
+                "learn here, or never does what is rewarded and must be shown first (a short SFT)"
+            )
+        return [f"no group has a spread, so there is no gradient, for {why}."]
+
+    def __str__(self) -> str:
+        head = f"{count(self.rows, 'row')} can be learnt from."
+        if not self.rewards:
+            return head
+        tried = count(sum(map(len, self.rewards)), "answer")
+        line = (
+            f"{tried} to {count(len(self.rewards), 'prompt')}: mean reward {self.mean:.2f}; "
+            f"{self.spread:.0%} of the groups have a spread"
+        )
+        return "\n".join([head, line, *(f"Warning: {warning}" for warning in self.warnings)])
+
+
+def preflight_rewards(
+    rows: Iterable[dict[str, Any]],
+    rewards: Reward | Sequence[Reward],
+    vlm: Any = None,
+    *,
+    weights: Sequence[float] | None = None,
+    groups: int = 16,
+    num_generations: int = 8,
+    temperature: float = 1.0,
+    max_completion_length: int = 64,
+) -> RewardsPreflight:
+    """Reads every prompt, tries every reward, and sees whether there is anything to learn.
+
+    Args:
+        rows: a list or a data set for TRL's `GRPOTrainer`: a conversation in `prompt` that ends
+            with the user, pictures in `images` or `image`, and what the rewards look at.
+        rewards: functions as TRL calls them, `(prompts, completions, **columns) -> numbers`.
+        vlm: the model that will learn, as a `VLM`. Without one, nothing is sampled, and the rewards
+            are only called with answers that a model might write.
+        weights: of the rewards, by default 1 each.
+        groups: so many of the first rows are tried with the model, `num_generations` answers each.
+        temperature, max_completion_length: as in the training's `GRPOConfig`.
+    Raises:
+        PreflightError: with the faults of all rows; a row without a picture where others have one
+            is one.
+        RewardError: for a reward that raises, or gives anything but one finite number an answer.
+        TypeError, ValueError: for no rows, no rewards, or options that cannot be.
+    """
+    groups = whole_number("groups", groups, 1)
+    generations = whole_number("num_generations", num_generations, 2)
+    length = whole_number("max_completion_length", max_completion_length, 1)
+    temperature = number("temperature", temperature, above=0)
+    functions = [rewards] if callable(rewards) else list(rewards)
+    if not functions or not all(map(callable, functions)):
+        raise TypeError("The rewards must be functions (prompts, completions, **columns).")
+    weights = [1.0] * len(functions) if weights is None else list(weights)
+    if len(weights) != len(functions):
+        raise ValueError(f"There are {len(functions)} rewards and {len(weights)} weights.")
+    total, first = _read(rows, marks(vlm.processor) if vlm else {}, groups)
+    row = first[0][0]
+    for answers in [*([text] for text in _ANY), list(_ANY)]:
+        _rewarded(functions, weights, [row] * len(answers), answers)
+    answers, scores = [], []
+    for row, talk in first if vlm else ():
+        answers.append(_sampled(vlm, talk, generations, temperature, length))
+        scores.append(_rewarded(functions, weights, [row] * generations, answers[-1]))
+    return RewardsPreflight(total, answers, scores)
+
+
+def _read(rows: Iterable[dict], known: Mapping[str, str], keep: int) -> tuple[int, list[tuple]]:
+    """How many rows there are, and the first ones with their conversations."""
+    _check_rows(rows)
+    first, faults, bare, total = [], [], [], 0
+    for total, fetch in enumerate(_fetchers(rows), start=1):
+        row = None
+        try:
+            row = fetch()
+            talk = _prompt(row, known)
+        except Exception as error:  # a pass over all rows ends at none of them
+            faults.append(RowError(total - 1, first_line(error), _id(row)))
+            continue
+        if not talk.pictures:
+            bare.append(RowError(total - 1, _NO_PICTURE, _id(row)))
+        if len(first) < keep:
+            first.append((row, talk))
+    if not total:
+        raise ValueError("There is no row to learn from: the data set is empty.")
+    if len(bare) + len(faults) < total:  # a set without any picture is one of plain text
+        faults = sorted([*faults, *bare], key=lambda fault: fault.row)
+    if faults:
+        raise PreflightError(faults, total)
+    return total, first
+
+
+def _prompt(row: Any, known: Mapping[str, str]) -> Any:
+    if isinstance(row, Mapping) and isinstance(row.get("prompt"), str):
+        raise ValueError(
+            "the prompt is a plain text, and with pictures TRL takes conversations only: "
+            "[{'role': 'user', 'content': …}]."
+        )
+    if isinstance(row, Mapping):  # the answer is still to come
+        row = {k: v for k, v in row.items() if k not in ("messages", "chosen", "rejected")}
+        row["completion"] = [{"role": "assistant", "content": [{"type": "text", "text": "-"}]}]
+    return read_row(row, known).opened()
+
+
+def _id(row: Any) -> Any:
+    return row.get("id") if isinstance(row, Mapping) else None
+
+
+def _sampled(vlm: Any, talk: Any, generations: int, temperature: float, length: int) -> list[str]:
+    """Answers of one group, sampled as `GRPOTrainer` samples them."""
+    messages = talk.filled()[:-1]
+    model, processor = vlm.model, vlm.processor
+    inputs = processor.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    ).to(model.device, model.dtype)
+    learning = model.training
+    output = model.eval().generate(
+        **inputs, do_sample=True, temperature=temperature, top_k=0, top_p=1.0,
+        num_return_sequences=generations, max_new_tokens=length,
+    )  # fmt: skip
+    model.train(learning)
+    answers = output[:, inputs["input_ids"].shape[1] :]
+    return processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
+
+
+def _rewarded(
+    functions: list[Reward], weights: list[float], rows: list[dict], answers: list[str]
+) -> list[float]:
+    """The sum of the rewards for each answer, called as TRL calls them."""
+    columns = {
+        name: [row.get(name) for row in rows]
+        for name in rows[0]
+        if name not in ("prompt", "completion", "completion_ids")
+    }
+    sums = [0.0] * len(answers)
+    for function, weight in zip(functions, weights):
+        name = getattr(function, "__name__", type(function).__name__)
+        handed = {
+            "prompts": [row["prompt"] for row in rows],
+            "completions": [[{"role": "assistant", "content": answer}] for answer in answers],
+            "completion_ids": [[0]] * len(answers),
+            "trainer_state": types.SimpleNamespace(global_step=0, max_steps=1),
+            "log_extra": lambda *_, **__: None,
+            "log_metric": lambda *_, **__: None,
+            **columns,
+        }
+        _expect_columns(name, function, handed, columns)
+        try:
+            given = function(**handed)
+        except Exception as error:
+            shown = f" to the answer {answers[0]!r:.60}" if len(set(answers)) == 1 else ""
+            raise RewardError(
+                name,
+                f"raises {type(error).__name__}{shown} ({first_line(error).rstrip('.')}): whatever "
+                "a model writes must get a number, 0 where it cannot be read.",
+                answers[0],
+            ) from error
+        for place, value in enumerate(_one_each(name, given, answers)):
+            sums[place] += weight * value
+    return sums
+
+
+def _expect_columns(name: str, function: Reward, handed: dict, columns: dict) -> None:
+    try:
+        inspect.signature(function).bind(**handed)
+    except TypeError as error:
+        raise RewardError(
+            name,
+            f"cannot be called with what a row has ({first_line(error).rstrip('.')}): TRL hands it "
+            f"prompts, completions and the columns {listed(map(repr, columns)) or 'of the rows'}; "
+            "name what it uses, and take the rest as **columns.",
+        ) from None
+    except ValueError:  # some built-in functions have no signature to look at
+        pass
+
+
+def _one_each(name: str, given: Any, answers: list[str]) -> list[float]:
+    if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__iter__"):
+        raise RewardError(
+            name,
+            f"gives {type(given).__name__!r}, and must give a list: one number for each answer.",
+        )
+    given = list(given)
+    if len(given) != len(answers):
+        raise RewardError(
+            name,
+            f"gives {count(len(given), 'number')} for {count(len(answers), 'answer')}: one for "
+            "each, in their order.",
+        )
+    values = []
+    for answer, value in zip(answers, given):
+        found = float(value) if isinstance(value, bool) else as_number(value)
+        if found is None or not math.isfinite(found):
+            raise RewardError(
+                name,
+                f"gives {value!r:.40} to the answer {answer!r:.60}: it must be a finite number. "
+                "TRL passes over None and NaN, and one infinite reward erases its whole group, "
+                "without a word.",
+                answer,
+            )
+        values.append(found)
+    return values
