@@ -19,6 +19,8 @@ LMMS_ARGS ?=
 WHEELS_FOR ?=
 # How many at once `make load` has work, such as LEARNERS="1 2 4 8".
 LEARNERS ?= 1 2 4
+# The repository's new address for `make links`, such as REPO=https://github.com/ME/COURSE.
+REPO ?=
 # Passed on to tools.playground, such as PLAYGROUND_ARGS="--port 8899" or PLAYGROUND_ARGS=--no-server.
 PLAYGROUND_ARGS ?=
 
@@ -69,12 +71,12 @@ help:
 	@echo "make benchmark   measure import, answers, memory and notebooks"
 	@echo "make load        measure what learners cost a server that they all work on"
 	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
-	@echo "make links       write the repository's address (pyproject.toml) into badges and links"
+	@echo "make links       write the repository's address into badges and links (REPO=... changes it)"
 	@echo "make pins        resolve constraints.txt anew (needs uv)"
 	@echo "make clean       remove .venv and caches"
 	@echo
 	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, WHEELS_FOR, LEARNERS, MODELS,"
-	@echo "LMMS_ARGS, PLAYGROUND_ARGS; the Makefile's first lines say how."
+	@echo "LMMS_ARGS, PLAYGROUND_ARGS, REPO; the Makefile's first lines say how."
 
 # In a recipe: the first fitting interpreter's name, in the shell variable `found`.
 define FIND_PYTHON
@@ -156,7 +158,7 @@ notebooks: $(READY)
 
 links: $(READY)
 	@echo "Writing the repository's address from pyproject.toml into every badge and link."
-	@$(PY) -m tools.links
+	@$(PY) -m tools.links $(if $(REPO),"$(REPO)")
 
 # torch pins its own CUDA packages, and on most machines there are none: they are left out.
 pins:

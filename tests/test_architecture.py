@@ -27,7 +27,7 @@ CEILINGS = {
     "boxes": 2050,
     "scenes": 990,
     "pages": 7000,
-    "the ground": 1850,
+    "the ground": 1945,
 }
 
 

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -380,58 +381,125 @@ def test_readme_lists_the_notebooks_that_exist_and_no_others():
 # --- the repository's address ---------------------------------------------------------------------
 
 
-def test_every_link_has_the_address_of_pyproject():
+def test_all_agrees_with_the_address_of_pyproject():
+    """After a change of it, or in a new notebook: make links."""
     assert links.strangers() == []
 
 
 @pytest.fixture
-def moved(tmp_path):
-    """A small repository that has moved from one address to another."""
-    old = "someone/old-course"
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "pyproject.toml").write_text(
-        '[project.urls]\nRepository = "https://github.com/new.owner/new"\n'.replace(
-            "new.owner", "newcomer"
-        )
-    )
-    (tmp_path / "CITATION.cff").write_text(f'repository-code: "https://github.com/{old}"\n')
-    (tmp_path / "README.md").write_text(
-        f"git clone https://github.com/{old}.git\n"
-        f"https://colab.research.google.com/github/{old}/blob/main/a.ipynb\n"
-        f"We live at https://github.com/{old}. Others at https://github.com/{old}-two,\n"
-        f"https://github.com/{old}.io and https://github.com/pytorch/pytorch.\n"
-    )
-    (tmp_path / "notebooks" / "00_a.ipynb").write_text(
-        f'"%pip install git+https://github.com/{old}"'
-    )
+def course(tmp_path):
+    """The repository's files that may name its address, in a folder of their own."""
+    for path, _ in [*links.files(), (ROOT / "pyproject.toml", None)]:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
     return tmp_path
 
 
-def test_strangers_are_found(moved):
-    old = "someone/old-course"
-    assert sorted(links.strangers(moved)) == sorted(
-        [f"CITATION.cff: {old}", *[f"README.md: {old}"] * 2, f"notebooks/00_a.ipynb: {old}"]
-    )
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
-def test_links_are_rewritten_and_no_others(moved):
-    changed = links.rewrite(moved)
-    assert {path.name for path in changed} == {"CITATION.cff", "README.md", "00_a.ipynb"}
-    assert links.strangers(moved) == []
-    assert (moved / "README.md").read_text() == (
-        "git clone https://github.com/newcomer/new.git\n"
-        "https://colab.research.google.com/github/newcomer/new/blob/main/a.ipynb\n"
-        "We live at https://github.com/newcomer/new. "
-        "Others at https://github.com/someone/old-course-two,\n"
-        "https://github.com/someone/old-course.io and https://github.com/pytorch/pytorch.\n"
-    )
-    assert links.rewrite(moved) == []
+NOWHERE, SOMEWHERE = "https://github.com/OWNER/vlm-course", "https://github.com/some-one/course-1.0"
 
 
-def test_address_that_no_badge_can_have_is_refused(moved):
-    (moved / "pyproject.toml").write_text('[project.urls]\nRepository = "https://example.org/x"\n')
-    with pytest.raises(ValueError, match="example.org/x.*https://github.com/OWNER/NAME"):
-        links.rewrite(moved)
+def test_without_an_address_nothing_can_be_clicked_or_run_that_is_a_strangers(course):
+    links.give(NOWHERE, course)
+    links.rewrite(course)
+    assert links.address(course) is None and links.strangers(course) == []
+    naming = {name for name, text in contents(course).items() if b"OWNER/vlm-course" in text}
+    assert naming - {"tools/links.py"} == {"pyproject.toml"}
+    assert "urls" not in tomllib.loads((course / "pyproject.toml").read_text())["project"]
+    for name, text in contents(course).items():
+        if not name.startswith("vlm_helpers/"):
+            assert not re.search(rb"git clone|git\+|mybinder\.org/|colab\.research", text), name
+    readme = (course / "README.md").read_text()
+    assert "In the course's folder, where this file is:\n\n```bash\nmake lab\n```" in readme
+
+
+def test_an_address_once_given_stands_everywhere(course):
+    before = contents(course)
+    links.give(SOMEWHERE + ".git", course)
+    changed = {path.relative_to(course).as_posix() for path in links.rewrite(course)}
+    assert links.address(course) == "some-one/course-1.0" and links.strangers(course) == []
+    notebooks = {name for name in before if name.endswith(".ipynb")}
+    assert changed == {"README.md", "CITATION.cff", *notebooks}
+    project = tomllib.loads((course / "pyproject.toml").read_text())["project"]
+    assert project["urls"] == {"Repository": SOMEWHERE}
+    assert yaml.safe_load((course / "CITATION.cff").read_text())["repository-code"] == SOMEWHERE
+    readme = (course / "README.md").read_text()
+    assert f"\ngit clone {SOMEWHERE}\ncd course-1.0\nmake lab\n" in readme
+    for name in notebooks:
+        assert f"[{name[10:12]}]({links.colab('some-one/course-1.0', name)})" in readme
+        assert f"[{name[10:12]}]({links.binder('some-one/course-1.0', name)})" in readme
+        assert f'"vlm-helpers @ git+{SOMEWHERE}"' in set_up_cell(course / name)
+
+
+def set_up_cell(path: Path) -> str:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "".join(next(cell["source"] for cell in cells if cell["cell_type"] == "code"))
+
+
+def test_there_and_back_again_leaves_every_byte(course):
+    slug = links.address(course)
+    first = f"https://github.com/{slug}" if slug else NOWHERE
+    start = contents(course)
+    assert links.rewrite(course) == []
+    for url in [SOMEWHERE, "https://github.com/another/vlm", NOWHERE, SOMEWHERE, first]:
+        links.give(url, course)
+        links.rewrite(course)
+        assert links.strangers(course) == [] and links.rewrite(course) == []
+    assert contents(course) == start
+
+
+def test_strangers_are_found(course):
+    links.give(SOMEWHERE, course)
+    links.rewrite(course)
+    links.give("https://github.com/me/mine", course)
+    found = {line.partition(":")[::2] for line in links.strangers(course)}
+    assert {("README.md", " some-one/course-1.0"), ("CITATION.cff", " some-one/course-1.0")} < found
+    links.rewrite(course)
+    readme = course / "README.md"
+    readme.write_text(readme.read_text().replace("make lab\n", "make laboratory\n", 1))
+    (course / "docs" / "more.md").write_text("git clone https://github.com/them/theirs.git\n")
+    assert links.strangers(course) == [
+        "README.md: not as `make links` writes it",
+        "docs/more.md: them/theirs",
+    ]
+
+
+@pytest.mark.parametrize("url", ["https://example.org/x", "https://github.com/x", "git@github.com"])
+def test_address_that_no_badge_can_have_is_refused(course, url):
+    before = contents(course)
+    with pytest.raises(ValueError, match=rf"{url}.*https://github.com/OWNER/NAME"):
+        links.give(url, course)
+    assert contents(course) == before
+
+
+def test_block_without_a_text_is_refused(course):
+    (course / "docs" / "more.md").write_text("<!-- address: lunch -->\n<!-- /address -->\n")
+    with pytest.raises(ValueError, match="more.md .*lunch.*launch"):
+        links.rewrite(course)
+
+
+@pytest.mark.parametrize("extras", [(), ("training",)])
+@pytest.mark.parametrize("there", [False, True])
+def test_set_up_cell_installs_on_colab_alone(monkeypatch, extras, there):
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    from vlm_helpers import colab
+
+    calls = []
+    pip = SimpleNamespace(run_line_magic=lambda *call: calls.append(call))
+    monkeypatch.setattr(colab, "complete", lambda *extras: calls.append(extras))
+    if there:
+        monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    cell = TransformerManager().transform_cell(links.set_up("me/mine", *extras))
+    names = {"get_ipython": lambda: pip}
+    exec(cell, names)
+    install = 'install -q --no-deps "vlm-helpers @ git+https://github.com/me/mine"'
+    assert calls == ([("pip", install), extras] if there else [])
+    assert names["vh"].__name__ == "vlm_helpers"
 
 
 # --- the Makefile ---------------------------------------------------------------------------------

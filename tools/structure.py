@@ -20,7 +20,7 @@ LAYERS = {
     "models and their input": ("collators", "loading", "prompts", "zoo"),
     "facts, geometry, pictures": ("catalog", "boxes", "scenes", "pages"),
     "the ground": (
-        "conversations", "pictures", "_data", "_draws", "_locks", "_memory", "_questions",
+        "colab", "conversations", "pictures", "_data", "_draws", "_locks", "_memory", "_questions",
         "_threads", "_words",
     ),
 }  # fmt: skip
