@@ -54,7 +54,12 @@ LMMS_PIP := $(LMMS_PY) -m pip --disable-pip-version-check --no-input
 LMMS_FILES := $(addprefix recipes/lmms_eval/,requirements.txt constraints.txt)
 LMMS_READY := $(LMMS)/.ready-$(shell { cat $(LMMS_FILES) 2>/dev/null; pwd; } | cksum | tr ' ' '-')
 
-.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark load lmms-eval playground clean
+# The web pages are made without torch or anything else of the course's environment.
+SITE := .venv-site
+SITE_PY := $(SITE)/bin/python
+SITE_READY := $(SITE)/.ready-$(shell { cat site/*.txt 2>/dev/null; pwd; } | cksum | tr ' ' '-')
+
+.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark load lmms-eval playground site clean
 .DEFAULT_GOAL := help
 
 help:
@@ -68,6 +73,7 @@ help:
 	@echo "make notebooks   run every notebook and store its outputs"
 	@echo "make data        rebuild the data sets in data/"
 	@echo "make playground  serve the pocket model as a web page, on this machine alone"
+	@echo "make site        build the course as web pages in build/site, in an environment of its own"
 	@echo "make benchmark   measure import, answers, memory and notebooks"
 	@echo "make load        measure what learners cost a server that they all work on"
 	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
@@ -203,7 +209,20 @@ playground:
 	@echo "Putting the playground together in build/playground."
 	@$(or $(PYTHON),python3) -m tools.playground $(PLAYGROUND_ARGS)
 
+site: $(SITE_READY)
+	@echo "Building the course's web pages in build/site."
+	@$(SITE_PY) -m tools.site
+	@echo "To read them: python3 -m http.server --directory build/site"
+
+$(SITE_READY):
+	@$(FIND_PYTHON); \
+	echo "Creating the site's environment in $(SITE) with $$("$$found" --version)."; \
+	"$$found" -m venv --clear $(SITE)
+	@$(SITE_PY) -m pip --disable-pip-version-check --no-input install --quiet \
+	  -c site/constraints.txt -r site/requirements.txt
+	@touch $(SITE_READY)
+
 clean:
 	@echo "Removing the environments and caches."
-	@rm -rf $(VENV) $(LMMS) build dist .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(LMMS) $(SITE) build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
