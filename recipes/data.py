@@ -9,10 +9,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
+from recipes.pairs import KINDS, pairs
 from vlm_helpers import pages, scenes
 
 DATA = Path(__file__).parent.parent / "data"
@@ -31,61 +35,83 @@ def page(seed: int, split: str) -> dict:
     return made.messages(turns=1 + seed // n % 4, seed=seed)
 
 
-# folder: (seed and split to a conversation, rows of each split, from seed 0 on)
-SETS: dict[str, tuple[Callable, dict[str, int]]] = {
-    "pocket-instruct": (scene, {"train": 320, "test": 80}),
-    "pocket-pages": (page, {"train": 264, "test": 88}),
+def each(make: Callable[[int, str], dict]) -> Callable[[str], Iterator[dict]]:
+    """Rows of a split without end, from seed 0 on."""
+    return lambda split: (make(seed, split) for seed in itertools.count())
+
+
+# folder: (a split's rows, how many of each split)
+SETS: dict[str, tuple[Callable[[str], Iterator[dict]], dict[str, int]]] = {
+    "pocket-instruct": (each(scene), {"train": 320, "test": 80}),
+    "pocket-pages": (each(page), {"train": 264, "test": 88}),
+    "pocket-preferences": (partial(pairs, KINDS), {"train": 432, "validation": 96}),
 }
 
 
-def row(make: Callable, seed: int, split: str) -> dict:
-    """One conversation in the schema of llava-instruct-mix-vsft.
+# How many rows are written together, where neighbours share a picture: Parquet's dictionary (1 MB
+# at most) then holds each picture once. `datasets` would write it with every row.
+TOGETHER = {"pocket-preferences": 60}
 
-    `messages`: role and content, a list of parts of type "image" (with `index`, the number of the
-    picture) or "text" (with `text`); `images`: encoded pictures.
+
+def row(made: dict) -> dict:
+    """A row with its conversations in the schema of llava-instruct-mix-vsft.
+
+    Conversations: role and content, a list of parts of type "image" (with `index`, the number of
+    the picture) or "text" (with `text`). `images`: encoded pictures. Texts stay.
     """
-    made = make(seed, split)
-    messages = []
-    for message in made["messages"]:
-        parts = [
-            {"index": 0 if part["type"] == "image" else None, "text": part.get("text"),
-             "type": part["type"]}
-            for part in message["content"]
-        ]  # fmt: skip
-        messages.append({"content": parts, "role": message["role"]})
-    pictures = []
-    for image in made["images"]:
-        file = io.BytesIO()
-        image.save(file, **JPEG)
-        pictures.append({"bytes": file.getvalue(), "path": None})
-    return {"messages": messages, "images": pictures}
+    found = {}
+    for name, value in made.items():
+        if name == "images":
+            found[name] = [{"bytes": encoded(image), "path": None} for image in value]
+        else:
+            found[name] = value if isinstance(value, str) else list(map(message, value))
+    return found
 
 
-def features():
+def message(made: dict) -> dict:
+    parts = [
+        {"index": 0 if part["type"] == "image" else None, "text": part.get("text"),
+         "type": part["type"]}
+        for part in made["content"]
+    ]  # fmt: skip
+    return {"content": parts, "role": made["role"]}
+
+
+def encoded(image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, **JPEG)
+    return file.getvalue()
+
+
+def features(row: dict):
     from datasets import Features, Image, List, Value
 
     part = {"index": Value("int64"), "text": Value("string"), "type": Value("string")}
-    return Features(
-        {
-            "messages": List({"content": List(part), "role": Value("string")}),
-            "images": List(Image()),
-        }
-    )
+    talk = List({"content": List(part), "role": Value("string")})
+    kinds = {name: Value("string") if isinstance(value, str) else talk
+             for name, value in row.items()}  # fmt: skip
+    return Features({**kinds, "images": List(Image())})
 
 
 def build(name: str, data: Path) -> list[Path]:
     """Writes one Parquet file a split into `data`/`name`, each whole or not at all."""
+    import pyarrow.parquet
     from datasets import Dataset
 
-    make, splits = SETS[name]
+    drawn, splits = SETS[name]
     folder = data / name
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for split, n in splits.items():
-        rows = [row(make, seed, split) for seed in range(n)]
+        rows = list(map(row, islice(drawn(split), n)))
         target = folder / f"{split}.parquet"
         part = target.with_suffix(".part")
-        Dataset.from_list(rows, features=features()).to_parquet(part)
+        table = Dataset.from_list(rows, features=features(rows[0]))
+        if name in TOGETHER:
+            whole = table.with_format("arrow")[:].cast(table.features.arrow_schema)
+            pyarrow.parquet.write_table(whole, part, row_group_size=TOGETHER[name])
+        else:
+            table.to_parquet(part)
         part.replace(target)
         written.append(target)
     return written
