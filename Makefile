@@ -19,6 +19,8 @@ LMMS_ARGS ?=
 WHEELS_FOR ?=
 # How many at once `make load` has work, such as LEARNERS="1 2 4 8".
 LEARNERS ?= 1 2 4
+# The notebooks that `make colab` runs, such as NOTEBOOKS="00 03".
+NOTEBOOKS ?=
 # The repository's new address for `make links`, such as REPO=https://github.com/ME/COURSE.
 REPO ?=
 # Passed on to tools.playground, such as PLAYGROUND_ARGS="--port 8899" or PLAYGROUND_ARGS=--no-server.
@@ -59,7 +61,7 @@ SITE := .venv-site
 SITE_PY := $(SITE)/bin/python
 SITE_READY := $(SITE)/.ready-$(shell { cat site/*.txt 2>/dev/null; pwd; } | cksum | tr ' ' '-')
 
-.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark load lmms-eval playground site clean
+.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark load lmms-eval playground site colab clean
 .DEFAULT_GOAL := help
 
 help:
@@ -77,12 +79,13 @@ help:
 	@echo "make benchmark   measure import, answers, memory and notebooks"
 	@echo "make load        measure what learners cost a server that they all work on"
 	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
+	@echo "make colab       run notebooks 00 to 04 and 06 on Colab's versions, in a replica of it"
 	@echo "make links       write the repository's address into badges and links (REPO=... changes it)"
 	@echo "make pins        resolve constraints.txt anew (needs uv)"
 	@echo "make clean       remove .venv and caches"
 	@echo
 	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, WHEELS_FOR, LEARNERS, MODELS,"
-	@echo "LMMS_ARGS, PLAYGROUND_ARGS, REPO; the Makefile's first lines say how."
+	@echo "LMMS_ARGS, PLAYGROUND_ARGS, NOTEBOOKS, REPO; the Makefile's first lines say how."
 
 # In a recipe: the first fitting interpreter's name, in the shell variable `found`.
 define FIND_PYTHON
@@ -204,6 +207,18 @@ $(LMMS_READY):
 	@$(LMMS_PIP) install --quiet --no-compile --no-deps "$$(grep '^lmms_eval==' recipes/lmms_eval/constraints.txt)"
 	@touch $(LMMS_READY)
 
+# What Colab had in August 2026: its Python, its torch and tools/colab.txt.
+COLAB_PY := .venv-colab/bin/python
+COLAB_PIP := $(COLAB_PY) -m pip --disable-pip-version-check --no-input
+COLAB_TORCH := torch==2.11.0
+
+colab: $(READY)
+	@echo "Building a replica of Colab's image in .venv-colab: some minutes, the first time only."
+	@$(COLAB_PY) -c '' 2>/dev/null || $(or $(PYTHON),python3.13) -m venv --clear .venv-colab
+	@$(COLAB_PIP) install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") $(COLAB_TORCH)
+	@$(COLAB_PIP) install --quiet $(COLAB_TORCH) -r tools/colab.txt
+	@$(PY) -m tools.colab $(COLAB_PY) $(NOTEBOOKS)
+
 # Any Python will do: no environment is set up for it.
 playground:
 	@echo "Putting the playground together in build/playground."
@@ -224,5 +239,5 @@ $(SITE_READY):
 
 clean:
 	@echo "Removing the environments and caches."
-	@rm -rf $(VENV) $(LMMS) $(SITE) build dist .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(LMMS) $(SITE) .venv-colab build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

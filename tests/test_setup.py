@@ -143,7 +143,7 @@ def test_one_range_of_pythons():
     assert f"Python from {lowest} to {highest}" in read("Makefile")
     assert PYPROJECT["tool"]["ruff"]["target-version"] == "py" + lowest.replace(".", "")
 
-    (conda,) = (line for line in conda_lines() if line.startswith("python="))
+    conda, _ = conda_lines()
     assert read("binder/runtime.txt").strip() == conda.replace("=", "-")
     tried = {
         conda.removeprefix("python="),
@@ -233,24 +233,25 @@ def test_wheel_carries_package_and_data(tmp_path, monkeypatch):
 # --- conda, Binder, CI ----------------------------------------------------------------------------
 
 
-def conda_lines() -> list[str]:
-    """environment.yml's requirements, those for pip included."""
-    lines = []
-    for entry in yaml.safe_load(read("environment.yml"))["dependencies"]:
-        lines += entry["pip"] if isinstance(entry, dict) else [entry]
-    return lines
-
-
 def makefile_value(name: str) -> str:
     return re.search(rf"^{name} := (.+)$", read("Makefile"), flags=re.M).group(1)
 
 
-def test_conda_installs_what_make_installs():
-    lines = conda_lines()
-    assert "-c constraints.txt" in lines
-    assert f"-e .[{makefile_value('EXTRAS')}]" in lines
-    assert f"--extra-index-url {CPU_INDEX}" in lines
-    assert f"conda activate {yaml.safe_load(read('environment.yml'))['name']}`" in read("README.md")
+def conda_lines() -> list[str]:
+    return yaml.safe_load(read("environment.yml"))["dependencies"]
+
+
+def test_conda_makes_an_environment_for_the_readmes_two_lines_of_pip():
+    """No list for pip: it would be read from a file that each tool writes to another folder."""
+    python, pip = conda_lines()
+    assert python.startswith("python=3.") and pip == "pip"
+    name = yaml.safe_load(read("environment.yml"))["name"]
+    without_make = read("README.md").split("### Without make")[1].split("\n## ")[0]
+    assert f"`conda activate {name}`" in without_make
+    first, second, torch, course = re.findall(r"^(?:python3|source|pip) .*$", without_make, re.M)
+    assert "venv" in first and "activate" in second, "conda stands in the place of these"
+    assert torch.startswith(f"pip install torch=={TORCH} ")
+    assert course == f'pip install -c constraints.txt -e ".[{makefile_value("EXTRAS")}]"'
 
 
 def record_calls(folder: Path, *commands: str, fail_on: str = "never") -> tuple[dict, Path]:
@@ -329,6 +330,34 @@ def test_workflow_never_waits_for_a_runner_that_a_fork_lacks():
     assert gpu["runs-on"] == ["self-hosted", "gpu"]
     assert gpu["if"] == "inputs.gpu || vars.GPU_RUNNER == 'true' && github.event_name == 'schedule'"
     assert workflow()["jobs"]["cpu"]["runs-on"] == "ubuntu-latest"
+
+
+# --- other machines -------------------------------------------------------------------------------
+
+
+def tracked() -> list[str]:
+    found = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    return found.stdout.splitlines() or pytest.skip("needs git, and a clone")
+
+
+def test_every_file_can_be_checked_out_on_windows_and_macos():
+    """No name that Windows refuses, none that differ in case alone, no path too long for it."""
+    reserved = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", flags=re.I)
+    names = tracked()
+    for name in names:
+        for part in name.split("/"):
+            assert not re.search(r'[<>:"\\|?*\x00-\x1f]|[. ]$', part), name
+            assert not reserved.match(part) and part.isascii(), name
+        assert len(name) < 120, name  # of 260, less the folder that the reader chooses
+    assert len({name.lower() for name in names}) == len(names)
+
+
+def test_every_checkout_has_lines_that_end_alike():
+    """bash refuses CRLF, and checksums and stored notebooks are compared byte by byte."""
+    assert "* text=auto eol=lf\n" in read(".gitattributes")
+    for name in tracked():
+        head = (ROOT / name).read_bytes()[:8000] if (ROOT / name).is_file() else b""
+        assert b"\0" in head or b"\r\n" not in head, name
 
 
 # --- the README -----------------------------------------------------------------------------------

@@ -140,7 +140,8 @@ def set_up(slug: str | None, *extras: str) -> str:
     )
 
 
-def _notebook(text: str, slug: str | None) -> str:
+def with_address(text: str, slug: str | None) -> str:
+    """A stored notebook with the set-up cell that belongs to an address, or to none."""
     notebook = json.loads(text)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     sources = ["".join(cell["source"]) for cell in code]
@@ -160,7 +161,7 @@ def _citation(text: str, slug: str | None) -> str:
 def _written(path: Path, text: str, slug: str | None, root: Path) -> str:
     """A file's text as the address has it. Raises ValueError for a block that has no text."""
     if path.suffix == ".ipynb":
-        return _notebook(text, slug)
+        return with_address(text, slug)
     if path.name == "CITATION.cff":
         return _citation(text, slug)
     if path.suffix != ".md":
