@@ -155,17 +155,10 @@ def plain(markdown: str) -> str:
 
 def launchers(name: str) -> str:
     """A line of links that open a notebook elsewhere, or "" while the address is not known."""
-    if not known():
+    if not (slug := links.address()):
         return ""
-    slug = links.address()
-    colab = f"https://colab.research.google.com/github/{slug}/blob/main/{name}"
-    binder = f"https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{name}"
+    colab, binder = links.colab(slug, name), links.binder(slug, name)
     return f"Run it: [open in Colab]({colab}) · [open in Binder]({binder})"
-
-
-def known() -> bool:
-    """Whether the repository's address is one, and no placeholder."""
-    return not links.address().startswith("OWNER/")
 
 
 # --- links in Markdown ----------------------------------------------------------------------------
@@ -215,20 +208,17 @@ def _picture(link: re.Match, name: str) -> str:
 
 
 def _link(label: str, target: str, name: str) -> str:
-    if _is_remote(target):
-        # Whoever holds the placeholder's name is a stranger.
-        return label if "/OWNER/" in target else f"[{label}]({target})"
     path, _, anchor = target.partition("#")
-    if not path:
+    if _is_remote(target) or not path:
         return f"[{label}]({target})"
     inside = _inside(path, name)
     if inside in pages():
         here = posixpath.dirname(MOVED.get(name, name))
         to = posixpath.relpath(MOVED.get(inside, inside), here or ".")
         return f"[{label}]({to}{'#' * bool(anchor)}{anchor})"
-    if known():
+    if slug := links.address():
         kind = "tree" if (ROOT / inside).is_dir() else "blob"
-        return f"[{label}](https://github.com/{links.address()}/{kind}/main/{inside})"
+        return f"[{label}](https://github.com/{slug}/{kind}/main/{inside})"
     return label if inside in label else f"{label} (`{inside}`)"
 
 
@@ -287,8 +277,6 @@ def faults(folder: Path) -> Iterator[str]:
             if _is_remote(target) and not target.startswith("data:"):
                 yield f"{name}: fetches {target} from another host"
         for target in [*page.linked, *page.fetched]:
-            if "/OWNER/" in target:
-                yield f"{name}: {target} is a placeholder's address"
             if not _is_remote(target) and not _is_there(target, path, folder, found):
                 yield f"{name}: the link {target} is dead"
     for path in sorted(folder.rglob("*.css")):
