@@ -1,4 +1,4 @@
-"""Rows for `recipes.sft`: from files or the Hub, numbered, and checked before the training."""
+"""Rows for the training scripts: from files or the Hub, numbered, and checked beforehand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 
 import datasets
 import numpy as np
-import trl
 from accelerate.utils import gather_object
 
 import vlm_helpers as vh
@@ -120,7 +119,7 @@ class Numbered:
             raise RowError(row[NUMBER], error.why, row.get("id")) from error
 
 
-def check(rows: Any, collator: Any, training: trl.SFTConfig) -> None:
+def check(rows: Any, collator: Any, training: Any) -> None:
     """The pre-flight pass. Each process looks at its part, so that none waits long for another."""
     whole, mine = training.world_size, training.process_index
     ends = [len(rows) * i // whole for i in range(whole + 1)]
@@ -136,9 +135,12 @@ def check(rows: Any, collator: Any, training: trl.SFTConfig) -> None:
             faults = [(fault.row, fault.why, fault.name) for fault in error.faults]
     faults = gather_object(faults)
     found = gather_object(found)
+    whole = sum(found[1:], found[0]) if found else None
+    if whole and not faults:  # two rows of different parts may contradict each other
+        faults = [(fault.row, fault.why, fault.name) for fault in whole.opposed]
     if faults and mine == 0:
         raise PreflightError([RowError(*fault) for fault in faults], len(rows))
     if faults:
         sys.exit(1)  # the first process says why
     if mine == 0:
-        print(sum(found[1:], found[0]))
+        print(whole)

@@ -24,9 +24,9 @@ from torch.utils.data import DataLoader
 
 import vlm_helpers as vh
 from recipes import sft
-from recipes.sft import Numbered, load_rows, main
+from recipes.sft import Numbered, main
 from recipes.sft_checkpoints import is_whole, last_checkpoint
-from recipes.sft_rows import NUMBER
+from recipes.sft_rows import NUMBER, load_rows
 from vlm_helpers.collators import RowError
 
 ROOT = Path(__file__).parents[1]

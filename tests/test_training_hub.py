@@ -38,7 +38,7 @@ def play(folder):
     rows = datasets.Dataset.from_list([{"messages": messages, "images": [picture]}] * 8)
     rows.to_parquet(folder / "train.parquet")
     hub.add("datasets/me/rows", {"train.parquet": (folder / "train.parquet").read_bytes()})
-    from recipes.sft import load_rows
+    from recipes.sft_rows import load_rows
 
     loaded = {}
     for streaming in (False, True):

@@ -601,6 +601,16 @@ def read_pair(row: Any, marks: Mapping[str, str] | None = None) -> list[Conversa
     return pair
 
 
+def read_prompt(row: Any, marks: Mapping[str, str] | None = None) -> Conversation:
+    """A row to be answered: its column `prompt`, a conversation, with pictures as in `read_row`."""
+    row, images = _columns(row)
+    if "prompt" not in row:
+        raise ValueError(_wrong_columns(row, "'prompt'"))
+    _check_messages(row, "prompt")
+    messages = row["prompt"]
+    return _read(messages, images, "user", marks or {}, prompt=len(messages))
+
+
 def answer(talk: Conversation) -> str:
     """The text of all that follows the prompt."""
     return talk.texts[1] if talk.texts else "\n".join(map(_said, talk.messages[talk.prompt :]))

@@ -1,0 +1,195 @@
+"""What the training scripts share: options about data, the start and the end of a run, its card."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+import trl
+from huggingface_hub import ModelCard, ModelCardData
+from transformers.integrations import get_reporting_integration_callbacks
+
+import vlm_helpers as vh
+from recipes.sft_checkpoints import finish, finished, last_checkpoint
+from recipes.sft_rows import load_rows
+
+
+@dataclass
+class DataArguments:
+    """What to train on, and how."""
+
+    data: str = field(
+        metadata={
+            "help": "Parquet files with `images` and the columns that the method needs, or "
+            "WebDataset shards (.tar) with NAME.json and pictures NAME.0.png, NAME.1.png, … for "
+            "each row: a name or a pattern such as 'rows/*.parquet'. Or the name of a data set of "
+            "the Hub."
+        }
+    )
+    split: str = field(default="train", metadata={"help": "Of a data set of the Hub."})
+    subset: str | None = field(
+        default=None, metadata={"help": "Of a data set of the Hub that has several."}
+    )
+    eval_data: str | None = field(
+        default=None, metadata={"help": "What to evaluate on, as `data`; with `eval_strategy`."}
+    )
+    eval_split: str = field(default="test", metadata={"help": "As `split`, of `eval_data`."})
+    streaming: bool = field(
+        default=False,
+        metadata={"help": "Read rows as they are needed, for data that does not fit."},
+    )
+    preflight: bool = field(
+        default=True, metadata={"help": "Check all rows before training; not when streaming."}
+    )
+    resume: bool = field(
+        default=True, metadata={"help": "Go on from the last checkpoint in output_dir, if any."}
+    )
+
+
+class Framed:
+    """For a trainer of TRL: a card about a vision language model, and no step on a broken loss."""
+
+    card: str = ""
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        if self.is_world_process_zero():
+            ModelCard(self.card).save(Path(self.args.output_dir) / "README.md")
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        found = super().compute_loss(*args, **kwargs)
+        loss = found[0] if isinstance(found, tuple) else found
+        if not torch.isfinite(loss).all():  # the log would leave it out, and the weights are lost
+            raise FloatingPointError(
+                f"The loss is {loss.item()} in step {self.state.global_step + 1}: lower "
+                "learning_rate, set max_grad_norm, or take bf16 or float32 for fp16; the last "
+                "checkpoint is from before."
+            )
+        return found
+
+
+def card(base: str, data: DataArguments, training: Any, lora: bool, method: str, of: str) -> str:
+    """What the run makes, from what, and how to load it; without a path of this machine.
+
+    `method`: such as "sft". `of`: what of the rows is learnt, and how.
+    """
+    name = (training.hub_model_id or Path(training.output_dir).resolve().name).split("/")[-1]
+    rows = data.data if not Path(data.data).is_absolute() else Path(data.data).name
+    about = ModelCardData(
+        base_model=base, library_name="peft" if lora else "transformers",
+        pipeline_tag="image-text-to-text", tags=["trl", method],
+    )  # fmt: skip
+    load = f"vh.load({base!r}, adapter={name!r})" if lora else f"vh.load({name!r})"
+    length = f"{training.num_train_epochs:g} epochs"
+    script = "sft" if method == "sft" else "preferences"
+    return f"""---
+{about.to_yaml()}
+---
+
+# {name}
+
+`{base}`, fine-tuned on `{rows}` with TRL's `{method.upper()}Trainer`, by `recipes/{script}.py`:
+{"a LoRA adapter" if lora else "all weights"}, learning rate {training.learning_rate:g},
+{f"{training.max_steps} steps" if training.max_steps > 0 else length}, {of}.
+
+```python
+import vlm_helpers as vh
+
+vlm = {load}
+print(vlm.ask("picture.png", "What is this?"))
+```
+"""
+
+
+def chat_template(path: str) -> str:
+    """The template in the file `path`. TRL would take a model's name too, and change the model."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"No file chat_template_path={path!r}: give a file, such as a model's "
+            "chat_template.jinja."
+        )
+    return Path(path).read_text(encoding="utf-8")
+
+
+def check_options(data: DataArguments, training: Any) -> None:
+    """What does not go together, before anything is loaded."""
+    if data.streaming and training.max_steps <= 0:
+        raise ValueError("How many rows a stream has is not known: set max_steps too.")
+    if training.eval_strategy != "no" and data.eval_data is None:
+        raise ValueError(
+            f"eval_strategy is {training.eval_strategy.value!r}, and there is nothing to evaluate "
+            "on: set eval_data, or set eval_strategy to 'no'."
+        )
+    if data.eval_data is not None and training.eval_strategy == "no":
+        raise ValueError("eval_data is given and never used: set eval_strategy to 'steps' too.")
+    for report in get_reporting_integration_callbacks(training.report_to):
+        report()  # it says so where its package is missing
+
+
+def begun(data: DataArguments, training: Any) -> tuple[Path | None, bool]:
+    """The checkpoint to go on from, if any, and whether there is nothing left to do, as it says."""
+    last = last_checkpoint(training) if data.resume else None
+    if not last or not finished(last, training):
+        return last, False
+    if training.process_index == 0:
+        if finish(last, Path(training.output_dir)):
+            print(f"This run had come to its end but for its result, which is {last}'s.")
+        else:
+            print(
+                f"Nothing to do: this run has come to its end, with the weights in {last}. To go "
+                "on, raise max_steps or num_train_epochs; to begin anew, set resume to false."
+            )
+    return last, True
+
+
+def both_rows(data: DataArguments) -> tuple[Any, Any]:
+    """The rows to train on, and those to evaluate on, or None."""
+    rows, others = load_rows(data.data, data.streaming, data.split, data.subset), None
+    if data.eval_data is not None:
+        others = load_rows(data.eval_data, data.streaming, data.eval_split, data.subset)
+    return rows, others
+
+
+def named(model: str) -> tuple[str, str]:
+    """Where a model's files are, and what a card calls it."""
+    if model in ("pocket-llava", "pocket-llava-base"):
+        return os.path.relpath(vh.loading.pocket_folder(model)), model  # it goes into the adapter
+    return model, Path(model).resolve().name if Path(model).is_dir() else model
+
+
+def load_processor(name: str, chosen: trl.ModelConfig, template: str | None) -> Any:
+    processor = transformers.AutoProcessor.from_pretrained(name, revision=chosen.model_revision)
+    if template:
+        processor.chat_template = chat_template(template)
+    return processor
+
+
+def load_model(name: str, chosen: trl.ModelConfig, processor: Any) -> Any:
+    quantization = trl.get_quantization_config(chosen)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(
+        name,
+        revision=chosen.model_revision,
+        dtype=chosen.dtype or "auto",
+        attn_implementation=chosen.attn_implementation,
+        **({"quantization_config": quantization} if quantization else {}),
+    )
+    vh.VLM(model, processor)  # raises where the two do not belong together
+    return model
+
+
+def train(trainer: Any, last: Path | None) -> None:
+    """The training from its beginning or from a checkpoint, and what it leaves."""
+    if trainer.args.fp16:  # its scaler works on float32 alone, and TRL casts some adapters to bf16
+        for parameter in trainer.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+    if trainer.args.process_index == 0:
+        print(f"Going on from {last}." if last else "Beginning at step 0.")
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    trainer.save_model()  # and the processor with it
+    # Processes that leave while others still talk to them abort now and then.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()

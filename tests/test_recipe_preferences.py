@@ -1,0 +1,279 @@
+"""The script for preferences and rewards: alone, in two processes, killed, resumed, refused."""
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import datasets
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import vlm_helpers as vh
+from recipes import frame, preferences, rewards
+from recipes.preferences import main
+from recipes.preferences_probe import apart, log_probabilities
+from recipes.sft_checkpoints import is_whole
+from vlm_helpers.training import PreflightError
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "data" / "pocket-preferences" / "train.parquet"
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """The first 24 rows of the stored pairs, as a file."""
+    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
+    stored = datasets.load_dataset("parquet", data_files=str(DATA), split="train")
+    stored.select(range(24)).to_parquet(path)
+    return path
+
+
+def options(method, rows, output, *more):
+    given = [
+        method, "--config", f"recipes/{method}.yaml", "--data", rows, "--output_dir", output,
+        "--disable_tqdm", "true", "--logging_steps", 1, "--max_steps", 2, "--save_steps", 2,
+        "--warmup_steps", 0, "--per_device_train_batch_size", 4,
+        "--gradient_checkpointing", "false",
+    ]  # fmt: skip
+    if method == "grpo":
+        given += ["--num_generations", 4, "--max_completion_length", 6, "--temperature", 2]
+    return [*map(str, [*given, *more])]
+
+
+def here(method, rows, output, *more):
+    """The script in this process; what it says."""
+    said = io.StringIO()
+    with contextlib.chdir(ROOT), contextlib.redirect_stdout(said):
+        main(options(method, rows, output, *more))
+    return said.getvalue()
+
+
+def environment():
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def run(words):
+    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def log(output, name="loss"):
+    last = max(Path(output).glob("checkpoint-*"), key=lambda folder: int(folder.name[11:]))
+    log = json.loads((last / "trainer_state.json").read_text())["log_history"]
+    return [entry[name] for entry in log if name in entry]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, rows):
+    """Two steps of four pairs, in one process."""
+    output = tmp_path_factory.mktemp("alone")
+    (output / "said.txt").write_text(here("dpo", rows, output))
+    return output
+
+
+def test_what_dpo_leaves(alone):
+    said = (alone / "said.txt").read_text()
+    assert "24 rows can be trained on." in said and "the better answer is known of 24" in said
+    assert "the model prefers the chosen answer in" in said and "of 24 pairs" in said
+    assert log(alone)[0] == pytest.approx(0.6931, abs=1e-3)  # the reference is where it begins
+    assert log(alone, "rewards/margins")[0] == pytest.approx(0, abs=1e-3)
+    adapter = load_file(alone / "adapter_model.safetensors")
+    assert adapter and all("language_model" in name for name in adapter)
+    assert vh.load("pocket-llava", adapter=alone).card.adapter == str(alone)
+    card = (alone / "README.md").read_text()
+    assert "DPOTrainer" in card and "beta 0.1" in card and "base_model: pocket-llava" in card
+    for file in [*alone.rglob("*.md"), *alone.rglob("*.json")]:
+        assert str(ROOT) not in file.read_text(), file
+    assert "Nothing to do" in here("dpo", DATA, alone)
+
+
+def test_two_processes_are_as_one(alone, rows, tmp_path):
+    launch = ("-m", "accelerate.commands.launch", "--config_file", "recipes/accelerate/cpu.yaml")
+    run([sys.executable, *launch, "-m", "recipes.preferences",
+         *options("dpo", rows, tmp_path, "--per_device_train_batch_size", 2)])  # fmt: skip
+    assert log(tmp_path) == pytest.approx(log(alone), rel=2e-3)
+    mine, other = (load_file(at / "adapter_model.safetensors") for at in (tmp_path, alone))
+    assert all(torch.allclose(mine[name], other[name], atol=2e-3) for name in mine)
+
+
+def test_killed_and_resumed(rows, tmp_path):
+    """A run that is killed and started again ends where one does that was left alone."""
+    more = ("--max_steps", 6, "--save_steps", 1, "--preflight", "false", "--probe", 0,
+            "--per_device_train_batch_size", 2)  # fmt: skip
+    here("dpo", rows, tmp_path / "whole", *more)
+    words = [sys.executable, "-m", "recipes.preferences",
+             *options("dpo", rows, tmp_path / "killed", *more)]  # fmt: skip
+    process = subprocess.Popen(
+        words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    first = tmp_path / "killed" / "checkpoint-1"
+    while not (first.exists() and is_whole(first)) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL  # it had not come to its end
+    assert "Going on from" in here("dpo", rows, tmp_path / "killed", *more)
+    whole, resumed = (load_file(tmp_path / name / "adapter_model.safetensors")
+                      for name in ("whole", "killed"))  # fmt: skip
+    assert all(torch.allclose(whole[name], resumed[name], atol=1e-6) for name in whole)
+    assert log(tmp_path / "killed") == pytest.approx(log(tmp_path / "whole"))
+
+
+def test_all_weights_have_a_reference(rows, tmp_path):
+    """It is loaded anew: the loss begins at log 2. MPO is one line more."""
+    here("dpo", rows, tmp_path, "--use_peft", "false", "--max_steps", 1, "--save_steps", 1,
+         "--preflight", "false", "--probe", 0, "--loss_type", "sigmoid", "sft",
+         "--loss_weights", 1, 0)  # fmt: skip
+    assert log(tmp_path)[0] == pytest.approx(0.6931, abs=1e-3)
+    assert "all weights" in (tmp_path / "README.md").read_text()
+    assert vh.load(tmp_path)
+
+
+def test_grpo_in_the_same_frame(rows, tmp_path):
+    more = ("--probe", 6, "--beta", 0.1, "--use_peft", "false")  # with a reference, too
+    said = here("grpo", rows, tmp_path, *more, "--reward_funcs", f"{__name__}.short")
+    assert "24 rows can be learnt from" in said and "groups have a spread" in said
+    assert len(log(tmp_path)) == 2 and len(log(tmp_path, "kl")) == 2
+    assert "GRPOTrainer" in (tmp_path / "README.md").read_text() and vh.load(tmp_path)
+
+
+def short(completions, truth, kind, **columns):
+    assert len(completions) == len(truth) == len(kind)
+    return [-len(completion[0]["content"]) for completion in completions]
+
+
+def broken(completions, **columns):
+    return [float("nan")] * len(completions)
+
+
+def level(completions, **columns):
+    return [1.0] * len(completions)
+
+
+def test_the_reward_that_ships():
+    answers = [[{"role": "assistant", "content": text}] for text in (" Yes\n", "no", "")]
+    assert rewards.exact(answers, ["yes", "yes", "yes"], kind=[]) == [1, 0, 0]
+
+
+def broken_row(rows, path, **changes):
+    first = datasets.load_dataset("parquet", data_files=str(rows), split="train")
+    table = first.cast_column("images", datasets.List(datasets.Image(decode=False))).to_list()
+    table[5].update(changes)
+    datasets.Dataset.from_list(table, features=first.features).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("method", ["dpo", "grpo"])
+def test_a_prompt_without_its_picture_is_told_before_the_training(method, rows, tmp_path):
+    path = broken_row(rows, tmp_path / "rows.parquet", images=[])
+    with pytest.raises(PreflightError, match="Row 5: .*no picture left for it"):
+        here(method, path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_swapped_pair_is_told_before_the_training(rows, tmp_path):
+    path = broken_row(rows, tmp_path / "rows.parquet", truth="elsewhere")
+    assert "equally good by the truth" in here("dpo", path, tmp_path / "out", "--probe", 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "says"),
+    [
+        ("dpo", ("--data", "/nowhere/*.parquet"), "No file fits data='/nowhere"),
+        ("dpo", ("--streaming", "true", "--max_steps", "-1"), "set max_steps"),
+        ("dpo", ("--eval_strategy", "steps"), "there is nothing to evaluate on"),
+        ("grpo", ("--streaming", "true"), "set streaming to false"),
+        ("grpo", ("--reward_funcs", "recipes.rewards.nothing"), "no reward 'recipes.rewards.noth"),
+        ("grpo", ("--reward_funcs", "exact"), "give package.module.function"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_model_is_loaded(
+    monkeypatch, rows, tmp_path, method, more, says
+):
+    monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", None)
+    with pytest.raises((FileNotFoundError, ValueError), match=says):
+        here(method, rows, tmp_path, *more)
+
+
+@pytest.mark.parametrize(
+    ("reward", "says"), [("broken", "must be a finite number"), ("level", "no group has a spread")]
+)
+def test_rewards_are_tried_before_the_training(rows, tmp_path, reward, says):
+    with pytest.raises(ValueError, match=says):
+        here("grpo", rows, tmp_path / "out", "--reward_funcs", f"{__name__}.{reward}", "--probe", 2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_method_is_named_first():
+    with pytest.raises(SystemExit, match="dpo or grpo"):
+        main(["--config", "recipes/dpo.yaml"])
+
+
+# --- the trial, and the loss ----------------------------------------------------------------------
+
+
+def test_log_probabilities_are_those_of_the_answers_alone():
+    vlm = vh.load("pocket-llava", dtype="float32")
+    stored = datasets.load_dataset("parquet", data_files=str(DATA), split="train").select(range(2))
+    collator = vh.collators.PreferenceCollator(vlm.processor)
+    chosen, rejected = log_probabilities(vlm.model, collator(list(stored)))
+    answers = vh.collators.AnswerCollator(vlm.processor)
+    for side, found in (("chosen", chosen), ("rejected", rejected)):
+        for i, row in enumerate(stored):
+            batch = answers([{"prompt": row["prompt"], "completion": row[side],
+                              "images": row["images"]}])  # fmt: skip
+            learnt = (batch["labels"] != -100).sum()
+            with torch.no_grad():
+                loss = vlm.model(**batch).loss
+            assert found[i].item() == pytest.approx(-(loss * learnt).item(), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("right", "says"), [(20.0, "nothing to learn"), (float("nan"), "no number")]
+)
+def test_a_ceiling_is_told(monkeypatch, right, says):
+    some = torch.full((2,), right), torch.zeros(2)
+    monkeypatch.setattr("recipes.preferences_probe.log_probabilities", lambda *_: some)
+    with pytest.raises(ValueError, match=says):
+        preferences.probe_pairs(torch.nn.Linear(1, 1), lambda rows: None, [{}] * 2, 2)
+    assert apart(3, 9) == [0, 3, 6] and apart(5, 2) == [0, 1]
+
+
+def test_a_broken_loss_ends_the_run():
+    class Base:
+        state = SimpleNamespace(global_step=6)
+
+        def compute_loss(self, loss):
+            return loss
+
+    class Trainer(frame.Framed, Base):
+        pass
+
+    assert Trainer().compute_loss(torch.tensor(1.0)) == 1
+    for loss in (torch.tensor(float("nan")), (torch.tensor(float("inf")), {})):
+        with pytest.raises(FloatingPointError, match="in step 7: lower learning_rate"):
+            Trainer().compute_loss(loss)
+
+
+# --- TRL's own commands ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["dpo", "grpo"])
+def test_the_command_of_trl(method, tmp_path):
+    """Beside the script: the same rows and options, with the code behind `trl dpo`, `trl grpo`."""
+    script = importlib.import_module(f"trl.scripts.{method}")
+    given = ["--config", f"recipes/trl_{method}.yaml", "--max_steps", "1", "--save_steps", "1",
+             "--logging_steps", "1", "--per_device_train_batch_size", "8", "--output_dir",
+             str(tmp_path), "--disable_tqdm", "true"]  # fmt: skip
+    with contextlib.chdir(ROOT), contextlib.redirect_stdout(io.StringIO()):
+        script.main(*script.make_parser().parse_args_and_config(given))
+    assert len(log(tmp_path)) == 1
+    assert vh.load("pocket-llava", adapter=tmp_path)
