@@ -362,6 +362,8 @@ def _pictures(places: list[tuple], found: list[Any], where: Where) -> list[Any]:
     """The picture of each place, (message, its own picture, its index), filled up from `found`."""
     empty = [(message, index) for message, own, index in places if own is None]
     numbers = [index for _, index in empty if index is not None]
+    if empty and not found:
+        raise ValueError(_unequal(places, empty, found, where))
     if numbers and len(numbers) == len(empty):
         for message, index in empty:
             if isinstance(index, bool) or index not in range(len(found)):
