@@ -163,25 +163,30 @@ def test_the_reward_that_ships():
     assert rewards.exact(answers, ["yes", "yes", "yes"], kind=[]) == [1, 0, 0]
 
 
-def broken_row(rows, path, **changes):
+def broken_row(rows, path, break_it):
     first = datasets.load_dataset("parquet", data_files=str(rows), split="train")
     table = first.cast_column("images", datasets.List(datasets.Image(decode=False))).to_list()
-    table[5].update(changes)
+    break_it(table[5])
     datasets.Dataset.from_list(table, features=first.features).to_parquet(path)
     return path
 
 
 @pytest.mark.parametrize("method", ["dpo", "grpo"])
 def test_a_prompt_without_its_picture_is_told_before_the_training(method, rows, tmp_path):
-    path = broken_row(rows, tmp_path / "rows.parquet", images=[])
+    path = broken_row(rows, tmp_path / "rows.parquet", lambda row: row.update(images=[]))
     with pytest.raises(PreflightError, match="Row 5: .*no picture left for it"):
         here(method, path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_swapped_pair_is_told_before_the_training(rows, tmp_path):
-    path = broken_row(rows, tmp_path / "rows.parquet", truth="elsewhere")
-    assert "equally good by the truth" in here("dpo", path, tmp_path / "out", "--probe", 0)
+    def swap(row):
+        row["chosen"], row["rejected"] = row["rejected"], row["chosen"]
+
+    path = broken_row(rows, tmp_path / "rows.parquet", swap)
+    with pytest.raises(PreflightError, match="Row 5: its chosen answer is the worse one"):
+        here("dpo", path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
