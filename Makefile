@@ -23,6 +23,8 @@ LEARNERS ?= 1 2 4
 NOTEBOOKS ?=
 # The repository's new address for `make links`, such as REPO=https://github.com/ME/COURSE.
 REPO ?=
+# Passed on to the tests in a browser, such as BROWSER_ARGS="-k 00" for one notebook.
+BROWSER_ARGS ?=
 # Passed on to tools.playground, such as PLAYGROUND_ARGS="--port 8899" or PLAYGROUND_ARGS=--no-server.
 PLAYGROUND_ARGS ?=
 
@@ -61,7 +63,12 @@ SITE := .venv-site
 SITE_PY := $(SITE)/bin/python
 SITE_READY := $(SITE)/.ready-$(shell { cat site/*.txt 2>/dev/null; pwd; } | cksum | tr ' ' '-')
 
-.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark load lmms-eval playground site colab clean
+# What drives the browsers is no part of the course's environment.
+BROWSER := .venv-browser
+BROWSER_FILES := $(addprefix tests/browser/,requirements.txt package-lock.json)
+BROWSER_READY := $(BROWSER)/.ready-$(shell { cat $(BROWSER_FILES) 2>/dev/null; pwd; } | cksum | tr ' ' '-')
+
+.PHONY: help lab check test setup wheels lint notebooks links pins data benchmark load lmms-eval playground site browser colab clean
 .DEFAULT_GOAL := help
 
 help:
@@ -76,6 +83,7 @@ help:
 	@echo "make data        rebuild the data sets in data/"
 	@echo "make playground  serve the pocket model as a web page, on this machine alone"
 	@echo "make site        build the course as web pages in build/site, in an environment of its own"
+	@echo "make browser     run every notebook and the playground in real browsers, and look at them"
 	@echo "make benchmark   measure import, answers, memory and notebooks"
 	@echo "make load        measure what learners cost a server that they all work on"
 	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
@@ -85,7 +93,7 @@ help:
 	@echo "make clean       remove .venv and caches"
 	@echo
 	@echo "Variables: PYTHON, TORCH_INDEX, LAB_ARGS, TEST_ARGS, WHEELS_FOR, LEARNERS, MODELS,"
-	@echo "LMMS_ARGS, PLAYGROUND_ARGS, NOTEBOOKS, REPO; the Makefile's first lines say how."
+	@echo "LMMS_ARGS, PLAYGROUND_ARGS, BROWSER_ARGS, NOTEBOOKS, REPO; the Makefile's first lines say how."
 
 # In a recipe: the first fitting interpreter's name, in the shell variable `found`.
 define FIND_PYTHON
@@ -237,7 +245,23 @@ $(SITE_READY):
 	  -c site/constraints.txt -r site/requirements.txt
 	@touch $(SITE_READY)
 
+browser: $(READY) $(BROWSER_READY)
+	@echo "Driving JupyterLab and the playground in this machine's browsers; pictures go to build/browser."
+	@$(BROWSER)/bin/python -m pytest -c tests/browser/pytest.ini tests/browser $(BROWSER_ARGS)
+
+# axe-core looks for what shuts readers out; without npm the test of that is skipped.
+$(BROWSER_READY): | $(READY)
+	@echo "Installing Playwright in $(BROWSER)."
+	@$(PY) -m venv --clear $(BROWSER)
+	@$(BROWSER)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+	  -r tests/browser/requirements.txt
+	@if command -v npm >/dev/null; then \
+	  cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)/ && \
+	  npm ci --prefix $(BROWSER) --silent --ignore-scripts; \
+	fi
+	@touch $(BROWSER_READY)
+
 clean:
 	@echo "Removing the environments and caches."
-	@rm -rf $(VENV) $(LMMS) $(SITE) .venv-colab build dist .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(LMMS) $(SITE) $(BROWSER) .venv-colab build dist .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,6 +15,9 @@ from nbval.plugin import IPyNbCell
 
 from tools.notebooks import HARDWARE_TAGS
 
+# Run by `make browser`, which has an environment of its own.
+collect_ignore = ["tests/browser"]
+
 # Set here, before the libraries that read them are imported anywhere; kernels and other child
 # processes inherit them. Nothing is downloaded, unless somebody asks for it with HF_HUB_OFFLINE=0;
 # and each of pytest's workers keeps to one core, since there are as many workers as cores.
