@@ -4,7 +4,7 @@
 
 `site/playground/world.json`: the shapes, colours and signs of `vlm_helpers.scenes`, the form of the
 prompt, and scenes with questions. `tests/playground/`: pictures as Pillow draws and resizes them,
-and the token ids, logits and answers that PyTorch gives for them in float32.
+and the token ids, logits, attention and answers that PyTorch gives for them in float32.
 """
 
 from __future__ import annotations
@@ -33,13 +33,20 @@ SHOWN += [vh.scenes.sample(seed, "unseen_pairs") for seed in (2, 5)]
 # Scenes of the tests: others than those of the page.
 TESTED = [vh.scenes.sample(seed, "test") for seed in (5001, 5002)]
 TESTED += [vh.scenes.sample(5003, "unseen_pairs")]
-# What is cut out of the first scene, and the size that it is brought to.
+# What is cut out of the first scene, and the sizes that it is brought to, one after the other.
 RESIZES = [
-    ((0, 0, 384, 384), (96, 96)),
-    ((10, 20, 301, 377), (96, 96)),
-    ((0, 0, 384, 96), (96, 96)),
-    ((100, 100, 130, 150), (96, 96)),
-    ((0, 0, 384, 384), (37, 111)),
+    ((0, 0, 384, 384), [(96, 96)]),
+    ((10, 20, 301, 377), [(96, 96)]),
+    ((0, 0, 384, 96), [(96, 96)]),
+    ((100, 100, 130, 150), [(96, 96)]),
+    ((0, 0, 384, 384), [(37, 111)]),
+    ((200, 150, 201, 151), [(96, 96)]),
+    ((0, 0, 384, 384), [(5000, 10), (96, 96)]),
+]
+# Conversations about the first two: what is meant after the first turn, only that turn says.
+TALKS = [
+    ["Is there a {} in the picture?", "Where is it?", "What size is it?"],
+    ["Locate the {}.", "What color is it?", "Point to it.", "Where is it?"],
 ]
 TEXTS = [
     "USER: ",
@@ -74,14 +81,22 @@ def plain(scene) -> dict:
 
 
 def prompt(vlm) -> dict:
-    """The prompt's text before and after the picture, "{question}" where the question goes."""
-    message = {
-        "role": "user",
-        "content": [{"type": "image"}, {"type": "text", "text": "{question}"}],
-    }
-    text = vlm.processor.apply_chat_template([message], add_generation_prompt=True)
-    before, after = text.split(vlm.processor.image_token)
-    return {"before": before, "after": after}
+    """The prompt's text before and after the picture, and what each further turn adds to it.
+
+    "{question}" stands where a question goes, "{answer}" where the answer before it does.
+    """
+    asked = {"type": "text", "text": "{question}"}
+    messages = [
+        {"role": "user", "content": [{"type": "image"}, asked]},
+        {"role": "assistant", "content": [{"type": "text", "text": "{answer}"}]},
+        {"role": "user", "content": [asked]},
+    ]
+    first, both = (
+        vlm.processor.apply_chat_template(turns, add_generation_prompt=True)
+        for turns in (messages[:1], messages)
+    )
+    before, after = first.split(vlm.processor.image_token)
+    return {"before": before, "after": after, "next": both.removeprefix(first)}
 
 
 def the_world(vlm) -> dict:
@@ -118,18 +133,31 @@ def packed(values: torch.Tensor) -> str:
 
 
 def steps(vlm, image, question: str, n: int) -> dict:
-    """The prompt's token ids, and the logits of the first `n` tokens of the answer."""
+    """The prompt's token ids, and of the answer's first `n` tokens the logits and the attention.
+
+    Attention is what the position that a token was taken from gives each picture token, averaged
+    over the heads: layer after layer.
+    """
     message = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
     text = vlm.processor.apply_chat_template(message, add_generation_prompt=True)
     inputs = vlm.processor(text=text, images=image, return_tensors="pt")
+    ids = inputs["input_ids"][0]
+    vlm.model.set_attn_implementation("eager")  # the only one that gives its weights away
     made = vlm.model.generate(
-        **inputs, max_new_tokens=n, do_sample=False, output_logits=True,
+        **inputs, max_new_tokens=n, do_sample=False, output_logits=True, output_attentions=True,
         return_dict_in_generate=True,
     )  # fmt: skip
+    vlm.model.set_attn_implementation("sdpa")
+    picture = (ids == vlm.model.config.image_token_index).nonzero()[:, 0]
+    looks = [
+        torch.stack([layer[0, :, -1, picture].mean(dim=0) for layer in layers])
+        for layers in made.attentions
+    ]
     return {
         "question": question,
-        "ids": inputs["input_ids"][0].tolist(),
+        "ids": ids.tolist(),
         "logits": [packed(row[0]) for row in made.logits],
+        "looks": [packed(token) for token in looks],
     }
 
 
@@ -156,7 +184,23 @@ def pruned(vlm, image, question: str, keep: int) -> dict:
     return {"question": question, "kept": kept.tolist(), "logits": packed(logits)}
 
 
-def digest(picture: Image.Image) -> str:
+def talk(vlm, image, questions: list[str]) -> list[dict]:
+    """A conversation: each question with the answer that it gets after all before it."""
+    messages, turns = [], []
+    for question in questions:
+        content = [{"type": "text", "text": question}]
+        if not messages:
+            content.insert(0, {"type": "image", "image": image})
+        messages.append({"role": "user", "content": content})
+        answer = vlm.chat(messages)
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+        turns.append({"question": question, "answer": answer})
+    return turns
+
+
+def digest(picture: Image.Image, sizes: list[tuple[int, int]]) -> str:
+    for size in sizes:
+        picture = picture.resize(size, Image.Resampling.BILINEAR)
     return hashlib.sha256(picture.tobytes()).hexdigest()
 
 
@@ -184,14 +228,14 @@ def cases(vlm) -> dict:
             for text in TEXTS
         ],
         "resizes": [
-            {
-                "box": box,
-                "size": size,
-                "sha256": digest(first.crop(box).resize(size, Image.Resampling.BILINEAR)),
-            }
-            for box, size in RESIZES
+            {"box": box, "sizes": sizes, "sha256": digest(first.crop(box), sizes)}
+            for box, sizes in RESIZES
         ],
         "scenes": scenes,
+        "talks": [
+            talk(vlm, scene.image, [turn.format(scene.objects[-1].name) for turn in turns])
+            for scene, turns in zip(TESTED, TALKS)
+        ],
         "steps": [steps(vlm, first, question, 3) for question in few],
         "pruned": [pruned(vlm, first, few[0], keep) for keep in (32, 8)],
         "blind": {question: vlm.ask(grey, question) for question in asked(TESTED[0])[4:12]},

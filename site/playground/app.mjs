@@ -2,7 +2,7 @@
 
 import { draw, outline, signSize } from "./drawing.mjs";
 import { resize } from "./pictures.mjs";
-import { caption, describe, inside, name, placed, places, plural, radiusOf, randomScene, settle, signFor, suggest } from "./scenery.mjs";
+import { caption, describe, FOLLOW_UPS, inside, name, placed, places, plural, radiusOf, randomScene, settle, signFor, suggest } from "./scenery.mjs";
 
 const $ = (id) => document.getElementById(id);
 const world = await (await fetch("world.json")).json();
@@ -19,7 +19,8 @@ const state = {
   next: { shape: world.shapes[0], color: Object.keys(world.colors)[0], size: "large" },
   covered: new Set(), cursor: 0,
   columns: 8, keep: 64, // until the model says what it has
-  ready: false, asking: 0, last: null, // the latest question's number; {question, text, steps, kept}
+  // the latest question's number; {question, earlier: turns before it, text, steps, shown: a step, kept}
+  ready: false, asking: 0, last: null,
 };
 
 let waiting; // the timer of `askAgain`
@@ -78,15 +79,20 @@ function say(where, text) {
   if (where === "answer") $("echo").textContent = text && `Answer: ${text}`;
 }
 
-function ready({ columns }) {
+function ready({ columns, layers }) {
   Object.assign(state, { ready: true, columns, keep: columns ** 2 });
   Object.assign($("keep"), { max: columns ** 2, value: columns ** 2 });
+  Object.assign($("layer"), { max: layers, value: layers });
   say("status", "The model is ready.");
   showKept();
   ask(suggest(state.scene, world, thing())[0][1]);
 }
 
-function ask(question) {
+/** The turns that the next question goes on from: none, unless that is wished and there is an answer. */
+const before = () => ($("follow").checked && state.last?.done && !state.last.stale
+  ? [...state.last.earlier, { question: state.last.question, answer: state.last.text }] : []);
+
+function ask(question, earlier = before()) {
   question = question.trim();
   if (!question) return;
   if (!state.ready) return say("status", "The model is still being loaded: ask again in a moment.");
@@ -94,9 +100,10 @@ function ask(question) {
   clearTimeout(waiting);
   keepInHistory();
   $("question").value = question;
-  state.last = { question, text: "", steps: [], kept: null, setting: setting() };
+  state.last = { question, earlier, text: "", steps: [], kept: null, setting: setting() };
   state.asking++;
-  say("asked", question + state.last.setting);
+  const said = earlier.map((turn) => `${turn.question} ${turn.answer} → `).join("");
+  say("asked", said + question + state.last.setting);
   say("answer", "…");
   $("answer").setAttribute("aria-busy", "true");
   $("steps").replaceChildren();
@@ -104,7 +111,7 @@ function ask(question) {
   drawOverlay();
   const all = Array.from({ length: state.columns ** 2 }, (_, i) => i);
   worker.postMessage({
-    id: state.asking, question, prompt: world.prompt, picture: state.picture, grey: world.grey, keep: state.keep,
+    id: state.asking, turns: [...earlier, { question }], prompt: world.prompt, picture: state.picture, grey: world.grey, keep: state.keep,
     covered: $("grey").checked ? all : [...state.covered],
   });
 }
@@ -140,6 +147,7 @@ function progress({ kept, step, end, error }) {
     if (!last.text) say("answer", "(nothing)");
     const sure = last.steps.map(({ top }) => top[0].probability);
     showTop(sure.indexOf(Math.min(...sure)), ", the least certain");
+    if ($("follow").checked) showControls();
   }
   drawOverlay();
 }
@@ -148,6 +156,7 @@ const visible = (token) => token.replaceAll(" ", "␣").replaceAll("\n", "⏎");
 
 function showTop(number, remark = "") {
   const { steps } = state.last;
+  state.last.shown = number;
   for (const [i, button] of [...$("steps").children].entries()) button.setAttribute("aria-pressed", i === number);
   const rows = number === undefined ? [] : steps[number].top.map(({ text, probability }) => {
     const percent = (100 * probability).toFixed(1);
@@ -157,6 +166,24 @@ function showTop(number, remark = "") {
   });
   $("top").tBodies[0].replaceChildren(...rows);
   $("top").caption.textContent = rows.length ? `Step ${number + 1} of ${steps.length}${remark}` : "";
+  showLooks();
+}
+
+/** What the chosen token's attention is, in the layer that is chosen; null where none is to be seen. */
+function looks() {
+  const last = $("looking").checked && !state.last?.stale ? state.last : null;
+  return last?.steps[last.shown]?.looks[$("layer").value - 1] ?? null;
+}
+
+function showLooks() {
+  const shares = looks(), { columns } = state;
+  say("layer-shown", `${$("layer").value} of ${$("layer").max}`);
+  if (shares) {
+    const total = shares.reduce((a, b) => a + b), most = shares.indexOf(Math.max(...shares));
+    say("looked", `Of this token's attention ${(100 * total).toFixed(0)} % went to the picture, most of it to the patch in ${""
+    }row ${Math.floor(most / columns) + 1}, column ${most % columns + 1}; the rest to the words.`);
+  } else say("looked", "");
+  drawOverlay();
 }
 
 function keepInHistory() {
@@ -164,7 +191,7 @@ function keepInHistory() {
   if (!last?.done) return;
   const entry = `${last.question}${last.setting} `;
   if ($("history").firstChild?.textContent.startsWith(entry + last.text)) return;
-  const repeat = element("button", { type: "button", textContent: "again", onclick: () => ask(last.question) });
+  const repeat = element("button", { type: "button", textContent: "again", onclick: () => ask(last.question, last.earlier) });
   repeat.setAttribute("aria-label", `Ask again: ${last.question}`);
   $("history").prepend(element("li", {}, entry, element("b", { textContent: last.text }), " ", repeat));
   while ($("history").children.length > 8) $("history").lastChild.remove();
@@ -173,7 +200,7 @@ function keepInHistory() {
 /** The same question about what has changed, once the hand rests. */
 function askAgain() {
   clearTimeout(waiting);
-  waiting = setTimeout(() => state.last && ask(state.last.question), 300);
+  waiting = setTimeout(() => state.last && ask(state.last.question, state.last.earlier), 300);
 }
 
 // --- the scene -----------------------------------------------------------------------------------
@@ -230,6 +257,11 @@ function drawOverlay() {
     const kept = new Set(last.kept);
     parts.push(...all.filter((i) => !kept.has(i)).map((i) => square(i, "dropped")));
   }
+  const shares = looks();
+  if (shares) {
+    const most = Math.max(...shares);
+    parts.push(...all.map((i) => Object.assign(square(i, "veil"), { style: `fill-opacity: ${0.85 * (1 - shares[i] / most)}` })));
+  }
   if ($("cover").checked) parts.push(square(state.cursor, "cursor"));
   else if (state.chosen) {
     const points = thing() ? outline(thing(), world) : corners(scene.sign.box);
@@ -285,7 +317,8 @@ function showControls() {
   for (const [button, pressed] of choices) button.setAttribute("aria-pressed", pressed());
   say("edited", thing() ? `The ${describe(thing())}` : state.chosen ? "The sign is chosen" : "A new shape");
   $("remove").disabled = !state.chosen;
-  const buttons = suggest(state.scene, world, thing()).map(([label, question]) =>
+  const asked = $("follow").checked ? FOLLOW_UPS : suggest(state.scene, world, thing());
+  const buttons = asked.map(([label, question]) =>
     element("button", { type: "button", textContent: label, title: question, onclick: () => ask(question) }));
   $("suggestions").replaceChildren(...buttons);
 }
@@ -439,6 +472,10 @@ $("uncover").onclick = () => {
   askAgain();
 };
 
+// --- what is shown and asked ---------------------------------------------------------------------
+
+$("looking").onchange = $("layer").oninput = showLooks;
+$("follow").onchange = showControls;
 $("form").onsubmit = (event) => {
   event.preventDefault();
   ask($("question").value);

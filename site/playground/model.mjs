@@ -10,6 +10,15 @@ import { Tokenizer } from "./tokenizer.mjs";
 export const FILES = ["config.json", "processor_config.json", "tokenizer.json", "model.safetensors"];
 
 /**
+ * The prompt's text after the picture. `prompt`: as in world.json; `turns`: [{question, answer}, …],
+ * the last one without an answer.
+ */
+export const ending = (prompt, turns) => turns.map(({ question }, i) => {
+  const values = { question, answer: turns[i - 1]?.answer };
+  return (i ? prompt.next : prompt.after).replace(/{(question|answer)}/g, (_, key) => values[key]);
+}).join("");
+
+/**
  * Keys and values of every token so far, for each layer of the decoder.
  *
  * `length`: tokens stored; `position`: the next token's, further on where picture tokens were left out.
@@ -26,9 +35,15 @@ class Cache {
 export class PocketLlava {
   /** `files`: name -> ArrayBuffer, for each of `FILES`. */
   constructor(files) {
-    const json = (name) => JSON.parse(new TextDecoder().decode(files[name]));
+    const json = (name) => {
+      try {
+        return JSON.parse(new TextDecoder().decode(files[name]));
+      } catch {
+        throw new Error(`${name} is missing or damaged: it is not JSON. Fetch it anew.`);
+      }
+    };
     this.config = json("config.json");
-    this.processor = json("processor_config.json").image_processor;
+    this.processor = json("processor_config.json").image_processor ?? {};
     this.#refuse();
     this.tokenizer = new Tokenizer(json("tokenizer.json"));
     this.weights = readSafetensors(files["model.safetensors"]);
@@ -39,13 +54,13 @@ export class PocketLlava {
 
   /** Says what this code does not do, rather than computing something else. */
   #refuse() {
-    const { model_type, text_config: text, vision_config: vision } = this.config;
+    const { model_type, text_config: text = {}, vision_config: vision = {} } = this.config;
     const settings = this.processor;
     const limits = {
       "a LLaVA": model_type === "llava" && text.model_type === "llama",
       "a CLIP tower": vision.model_type === "clip_vision_model",
       "one key head a query head": text.num_key_value_heads === text.num_attention_heads,
-      "plain rotary positions": text.rope_parameters.rope_type === "default",
+      "plain rotary positions": text.rope_parameters?.rope_type === "default",
       "features of the last layer": this.config.vision_feature_layer === -1
         && this.config.vision_feature_select_strategy === "default",
       "bilinear resizing without a crop": settings.resample === 2 && !settings.do_center_crop,
@@ -132,11 +147,15 @@ export class PocketLlava {
     });
   }
 
-  /** The decoder on n new tokens, [n, width], at their positions. Gives the last one's logits. */
+  /**
+   * The decoder on n new tokens, [n, width], at their positions. Gives the last one's logits.
+   * `this.looks` then holds, for each layer, the last one's attention to every token so far.
+   */
   #decode(x, positions) {
     const { hidden_size: width, num_attention_heads: heads, num_hidden_layers: layers,
       rms_norm_eps: epsilon, hidden_act } = this.config.text_config;
     const n = positions.length, start = this.cache.length;
+    this.looks = [];
     for (let layer = 0; layer < layers; layer++) {
       const name = `language_model.model.layers.${layer}`;
       const norm = (what) => rmsNorm(x, this.#weight(`${name}.${what}.weight`), epsilon);
@@ -147,7 +166,8 @@ export class PocketLlava {
       this.#rotate(k, positions);
       keys.set(k, start * width);
       values.set(v, start * width);
-      const seen = attend(q, n, keys, values, width, heads, (i) => start + i + 1);
+      const looks = this.looks[layer] = new Float32Array(start + n);
+      const seen = attend(q, n, keys, values, width, heads, (i) => start + i + 1, looks);
       add(x, this.#linear(seen, n, `${name}.self_attn.o_proj`));
       const z = norm("post_attention_layernorm"), gate = this.#linear(z, n, `${name}.mlp.gate_proj`);
       const up = this.#linear(z, n, `${name}.mlp.up_proj`);
@@ -205,26 +225,43 @@ export class PocketLlava {
     if (kept.length) this.#decode(x, kept.map((token) => start + token));
     this.cache.position = start + n;
     this.picture = { length: this.cache.length, position: this.cache.position };
+    this.kept = kept;
+  }
+
+  /** For each layer, what share of the latest look went to each patch, averaged over the heads. */
+  #patches() {
+    const start = this.picture.length - this.kept.length;
+    return this.looks.map((looks) => {
+      const shares = new Float32Array(this.columns ** 2);
+      this.kept.forEach((patch, i) => { shares[patch] = looks[start + i]; });
+      return shares;
+    });
   }
 
   /**
    * Answers a question about the picture that `take` read, one token at a time.
    *
-   * `after`: the prompt's text after the picture. Yields {id, logits, top}: the token, the logits
-   * that it was taken from, and the `best` likeliest as {id, probability}. The last one is the end.
+   * `after`: the prompt's text after the picture, from `ending`. Yields {id, logits, top, looks}: the
+   * token, the logits that it was taken from, the `best` likeliest as {id, probability}, and the
+   * attention to the picture that it was taken with, [layers][patches]. The last one is the end.
    */
   *answer(after, { most = 128, best = 5 } = {}) {
     Object.assign(this.cache, this.picture);
     const { eos_token_id, max_position_embeddings } = this.config.text_config;
-    const ids = this.tokenizer.encode(after), room = max_position_embeddings - this.cache.position;
-    if (ids.length >= room)
-      throw new Error(`The question has ${ids.length} tokens, and the model has room for ${room - 1}.`);
+    const room = max_position_embeddings - this.cache.position, { longest } = this.tokenizer;
+    // what cannot fit is not split first: a word of a million letters would take for ever
+    const ids = after.length > room * longest ? null : this.tokenizer.encode(after);
+    if (!ids || ids.length >= room)
+      throw new Error(`What was asked has ${ids?.length ?? "far too many"} tokens, and the model has room for ${room - 1
+      }: ask less at once.`);
+    if (!ids.length) throw new Error("Nothing was asked.");
     let logits = this.#read(ids);
     for (let step = 0; step < Math.min(most, room - ids.length); step++) {
       const shares = softmax(logits);
       const order = [...shares.keys()].sort((a, b) => shares[b] - shares[a]).slice(0, best);
       const [id] = order;
-      yield { id, logits, top: order.map((token) => ({ id: token, probability: shares[token] })) };
+      const top = order.map((token) => ({ id: token, probability: shares[token] }));
+      yield { id, logits, top, looks: this.#patches() };
       if (id === eos_token_id) return;
       logits = this.#read([id]);
     }

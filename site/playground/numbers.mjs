@@ -9,6 +9,7 @@
  */
 export function linear(x, n, weight, bias) {
   const [m, k] = weight.shape, w = weight.data;
+  if (x.length !== n * k) throw new Error(`A matrix of ${m} × ${k} does not fit rows of ${x.length / n} numbers.`);
   const y = new Float32Array(n * m);
   if (n === 1) return oneRow(x, w, m, k, y, bias);
   const packed = new Float64Array(4 * k);
@@ -105,8 +106,9 @@ export const activations = {
  * Attention of several heads: n rows of queries over `length` rows of keys and values.
  *
  * All have `width` numbers a row, head after head. `seen(i)`: how many keys the i-th query sees.
+ * `looks`, if given, gets what share of its attention the last query gives each key, over all heads.
  */
-export function attend(queries, n, keys, values, width, heads, seen) {
+export function attend(queries, n, keys, values, width, heads, seen, looks) {
   const size = width / heads, scale = 1 / Math.sqrt(size);
   const y = new Float32Array(n * width), weights = new Float64Array(keys.length / width);
   for (let i = 0; i < n; i++) {
@@ -123,6 +125,7 @@ export function attend(queries, n, keys, values, width, heads, seen) {
       for (let j = 0; j < length; j++) total += weights[j] = Math.exp(weights[j] - largest);
       for (let j = 0; j < length; j++) {
         const share = weights[j] / total;
+        if (looks && i === n - 1) looks[j] += share / heads;
         for (let l = 0, p = j * width + h; l < size; l++) y[q + l] += share * values[p + l];
       }
     }

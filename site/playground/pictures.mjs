@@ -5,10 +5,13 @@ const BITS = 22; // of the fractions that Pillow multiplies with
 
 /** Shrinks or stretches as Pillow's bilinear filter does, byte for byte. */
 export function resize(picture, width, height) {
-  if (picture.width !== width) picture = alongRows(picture, width);
-  if (picture.height !== height)
-    picture = transpose(alongRows(transpose(picture), height));
-  return picture;
+  const { width: w, height: h, data } = picture, whole = (v) => Number.isInteger(v) && v > 0;
+  if (![w, h, width, height].every(whole) || data.length !== 3 * w * h)
+    throw new Error(`A picture of ${w} × ${h} with ${data.length} bytes cannot be made ${width} × ${height}: ${""
+    }it takes whole sides from 1 on, and three bytes a pixel.`);
+  // Pillow's order, which shows in the last bit: rows first, unless that only makes more work
+  return w < width && h > height ? alongRows(alongColumns(picture, height), width)
+    : alongColumns(alongRows(picture, width), height);
 }
 
 /** For each new pixel the first old one that it is made of, and the weights. */
@@ -26,7 +29,12 @@ function filter(from, to) {
   });
 }
 
-function alongRows({ width, height, data }, newWidth) {
+const alongColumns = (picture, height) => (picture.height === height ? picture
+  : transpose(alongRows(transpose(picture), height)));
+
+function alongRows(picture, newWidth) {
+  const { width, height, data } = picture;
+  if (width === newWidth) return picture;
   const steps = filter(width, newWidth), result = new Uint8Array(newWidth * height * 3);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < newWidth; x++) {

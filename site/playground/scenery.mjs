@@ -42,6 +42,10 @@ export function suggest({ objects, sign }, world, thing) {
   return asked;
 }
 
+/** What can be asked after an answer about one thing, without naming it again. */
+export const FOLLOW_UPS = [["Its colour?", "What color is it?"], ["Its size?", "What size is it?"],
+  ["Where?", "Where is it?"], ["Its box", "Give its box."], ["Its point", "Point to it."]];
+
 /** Boxes, points and outlines in an answer: lists of [x, y] as fractions; two corners make a box. */
 export function places(text, world) {
   return (text.match(/(?:<loc_\d\d>)+/g) ?? []).map((run) => {

@@ -12,9 +12,9 @@ function byteCharacters() {
 export class Tokenizer {
   /** `json`: tokenizer.json, parsed. */
   constructor(json) {
-    const kinds = json.pre_tokenizer.pretokenizers.map((step) => step.type).join();
-    if (json.model.type !== "BPE" || kinds !== "Digits,ByteLevel")
-      throw new Error(`A tokenizer of ${json.model.type} with ${kinds} cannot be read here.`);
+    const kinds = json.pre_tokenizer?.pretokenizers?.map((step) => step.type).join();
+    if (json.model?.type !== "BPE" || kinds !== "Digits,ByteLevel")
+      throw new Error(`A tokenizer of ${json.model?.type} with ${kinds} cannot be read here: BPE with Digits,ByteLevel can.`);
     this.ids = new Map(Object.entries(json.model.vocab));
     this.ranks = new Map(json.model.merges.map((pair, rank) => [pair.join(" "), rank]));
     this.specials = new Set();
@@ -23,6 +23,7 @@ export class Tokenizer {
       if (special) this.specials.add(content);
     }
     this.texts = [...this.ids].reduce((texts, [text, id]) => { texts[id] = text; return texts; }, []);
+    this.longest = Math.max(...this.texts.map((text) => text.length)); // letters of a token, at most
     const added = json.added_tokens.map((token) => token.content);
     this.added = new Set(added);
     this.splitter = alternatives(added);

@@ -1,10 +1,10 @@
 // Runs the model beside the page, so that the page answers to its reader meanwhile.
 //
-// In:  {id, question, prompt, picture, covered, grey, keep}: a question about a picture; a newer one
-//      ends the one before. Out: {loaded} of 1 while the files come, {ready}, then for each
-//      question {id, kept}, {id, step: {text, top}} a token, {id, end}; or {id, error}.
+// In:  {id, turns, prompt, picture, covered, grey, keep}: a conversation about a picture, the last
+//      question unanswered; a newer one ends the one before. Out: {loaded} of 1 while the files come,
+//      {ready}, then {id, kept}, {id, step: {text, top, looks}} a token, {id, end}; or {id, error}.
 
-import { FILES, PocketLlava } from "./model.mjs";
+import { ending, FILES, PocketLlava } from "./model.mjs";
 import { cover } from "./pictures.mjs";
 
 let model, latest;
@@ -30,7 +30,7 @@ const loading = (async () => {
       if (name === "model.safetensors") postMessage({ loaded: Math.min(1, bytes / of) });
     });
   model = new PocketLlava(files);
-  postMessage({ ready: true, columns: model.columns });
+  postMessage({ ready: true, columns: model.columns, layers: model.config.text_config.num_hidden_layers });
 })().catch((error) => postMessage({ error: error.message }));
 
 const pause = () => new Promise((resolve) => setTimeout(resolve));
@@ -48,7 +48,7 @@ onmessage = async ({ data: asked }) => {
   }
 };
 
-async function answer({ id, question, prompt, picture, covered, grey, keep }) {
+async function answer({ id, turns, prompt, picture, covered, grey, keep }) {
   const looked = cover(model.resized(picture), covered, model.columns, grey);
   if (!same(looked.data, seen.data)) {
     tokens = model.project(model.look(looked));
@@ -63,13 +63,14 @@ async function answer({ id, question, prompt, picture, covered, grey, keep }) {
   }
   postMessage({ id, kept: read.kept });
   const ids = [];
-  const typed = model.tokenizer.withoutSpecials(question).trim();
-  for (const step of model.answer(prompt.after.replace("{question}", () => typed))) {
+  const typed = turns.map(({ question, answer }) => ({ answer, question: model.tokenizer.withoutSpecials(question).trim() }));
+  if (!typed.at(-1).question) throw new Error("Special tokens are taken out of a question, and nothing is left of this one.");
+  for (const step of model.answer(ending(prompt, typed))) {
     await pause();
     if (id !== latest) return;
     ids.push(step.id);
     const top = step.top.map(({ id, probability }) => ({ text: model.tokenizer.show(id), probability }));
-    postMessage({ id, step: { text: model.tokenizer.decode(ids).trim(), top } });
+    postMessage({ id, step: { text: model.tokenizer.decode(ids).trim(), top, looks: step.looks } });
   }
   postMessage({ id, end: true });
 }
