@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tools import colab as replica
 from vlm_helpers import colab
+
+ROOT = Path(__file__).resolve().parent.parent
 
 RANGES = ["numpy>=2.0,<3", "torch>=2.11,<3", "pillow>=11", 'trl>=1.16,<2; extra == "training"']
 
@@ -97,3 +101,13 @@ def test_pip_that_fails_says_why(session):
 def test_the_environment_of_these_tests_is_complete(monkeypatch):
     monkeypatch.setattr(subprocess, "run", None)
     colab.complete("training")
+
+
+@pytest.mark.parametrize("name, extras", [("00_welcome", ""), ("08_fine_tuning", '"training"')])
+def test_replica_runs_the_set_up_cell_of_a_course_with_an_address(name, extras):
+    before, *cells, versions = replica.as_on_colab(ROOT / "notebooks" / f"{name}.ipynb").cells
+    assert before.source == "import google.colab, numpy"
+    set_up = next(cell.source for cell in cells if cell.cell_type == "code")
+    assert f'%pip install -q --no-deps "vlm-helpers @ git+{ROOT.as_uri()}"\n' in set_up
+    assert f"    colab.complete({extras})\n" in set_up
+    exec(versions.source, {})
