@@ -28,6 +28,12 @@ BROWSER_ARGS ?=
 # Passed on to tools.playground, such as PLAYGROUND_ARGS="--port 8899" or PLAYGROUND_ARGS=--no-server.
 PLAYGROUND_ARGS ?=
 
+# In LC_ALL=C Python cannot start in an environment whose path has other letters than English ones;
+# without it, it chooses a locale that has them.
+ifneq ($(filter C POSIX,$(LC_ALL)),)
+LC_ALL :=
+endif
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
@@ -109,7 +115,7 @@ found=; for candidate in $(CANDIDATES); do \
 endef
 
 # An interpreter that no longer runs (Python was upgraded or removed) makes the stamp worthless.
-ifneq ($(shell $(PY) -c 'print("runs")' 2>/dev/null),runs)
+ifneq ($(shell LC_ALL="$(LC_ALL)" $(PY) -c 'print("runs")' 2>/dev/null),runs)
 .PHONY: $(READY)
 endif
 
@@ -121,6 +127,11 @@ $(READY):
 	  echo "Bringing the environment in $(VENV) up to date."; \
 	  rm -f $(VENV)/.ready-*; \
 	else \
+	  if ! [ -w "$(dir $(VENV))" ]; then \
+	    echo "The environment cannot be created here, for this folder cannot be written. Put it" \
+	         "elsewhere: make $(or $(firstword $(MAKECMDGOALS)),setup) VENV=$$HOME/vlm-course" >&2; \
+	    exit 1; \
+	  fi; \
 	  $(FIND_PYTHON); \
 	  echo "Creating the environment in $(VENV) with $$("$$found" --version)."; \
 	  "$$found" -m venv --clear $(VENV) || exit; \
@@ -142,7 +153,11 @@ $(READY):
 
 lab: $(READY)
 	@echo "Opening the first notebook in JupyterLab. To stop it: Ctrl-C, twice."
-	@HF_HUB_DISABLE_TELEMETRY=1 $(PY) -m jupyterlab $(LAB) \
+	@if ! [ -w "$$HOME" ]; then \
+	  HOME=$$(mktemp -d) && export HOME || exit; \
+	  echo "Your home folder cannot be written; Jupyter keeps its own files in $$HOME instead."; \
+	fi; \
+	HF_HUB_DISABLE_TELEMETRY=1 $(if $(PIP_NO_INDEX),HF_HUB_OFFLINE=1) $(PY) -m jupyterlab $(LAB) \
 	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
 check: $(READY)

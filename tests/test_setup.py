@@ -537,7 +537,8 @@ case "$1 $2" in
   "--version ") echo "Python 3.11.0" ;;
   "-m venv") echo venv >> calls; test "$3" != --clear || rm -rf .venv
              mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
-  *) echo "$@" >> calls; case "$*" in *" -e "*) test ! -e FAIL ;; esac ;;
+  *) echo "$@" >> calls; printf "%s\\n" "$HOME" "$HF_HUB_OFFLINE" "$LC_ALL" > seen
+     case "$*" in *" -e "*) test ! -e FAIL ;; esac ;;
 esac
 """
 
@@ -565,6 +566,11 @@ class Checkout:
         command = ["make", "--no-print-directory", f"PYTHON={python}", *arguments]
         (self.folder / "calls").write_text("")
         return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
+
+    @property
+    def seen(self) -> list[str]:
+        """HOME, HF_HUB_OFFLINE and LC_ALL as the last call found them."""
+        return (self.folder / "seen").read_text().splitlines()
 
     @property
     def calls(self) -> list[str]:
@@ -656,6 +662,38 @@ def test_moved_folder_gets_a_new_environment(checkout):
     checkout.folder = checkout.folder.rename(checkout.folder.parent / "elsewhere")
     checkout.make("setup")
     assert checkout.made == "new"
+
+
+@needs_make
+def test_a_folder_that_cannot_be_written_is_named_with_the_way_round_it(checkout):
+    result = checkout.make("lab", "VENV=nowhere/env")
+    assert result.returncode != 0 and checkout.calls == []
+    assert "cannot be written" in result.stderr and "make lab VENV=" in result.stderr
+
+
+@needs_make
+def test_lab_starts_where_the_home_folder_cannot_be_written(checkout):
+    for home, said in (("/proc/nowhere", True), (str(checkout.folder), False)):
+        result = checkout.make("lab", HOME=home)
+        assert result.returncode == 0
+        assert ("home folder cannot be written" in result.stdout) == said
+        seen = checkout.seen[0]
+        assert os.access(seen, os.W_OK) and (seen == home) != said
+
+
+@needs_make
+def test_without_an_index_the_notebooks_do_not_wait_for_the_hub_either(checkout):
+    for index, offline in (("1", "1"), ("", "0")):
+        checkout.make("lab", PIP_NO_INDEX=index, HF_HUB_OFFLINE="0")
+        assert checkout.seen[1] == offline
+
+
+@needs_make
+@pytest.mark.parametrize("locale, seen", [("C", ""), ("POSIX", ""), ("C.UTF-8", "C.UTF-8")])
+def test_python_gets_no_locale_that_cannot_hold_its_path(checkout, locale, seen):
+    """In LC_ALL=C it dies of an editable installation in a folder such as "Wörter"."""
+    assert checkout.make("setup", LC_ALL=locale).returncode == 0
+    assert checkout.seen[2] == seen
 
 
 @needs_make
