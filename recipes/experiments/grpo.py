@@ -1,0 +1,249 @@
+"""What does GRPO teach, what does SFT teach from the same prompts, and which rewards are hacked?
+
+pocket-llava locates things of the seven colour-shape pairs that its training never showed ("Locate
+the blue circle."): it is right sometimes. Of three questions two are about a thing that is there,
+one about a thing that is not, where "none" is right. TRL's GRPOTrainer with LoRA (rank 16, on the
+decoder): 20 steps of 3 prompts, 8 sampled answers each, or 6 prompts of 4, a constant rate after
+two steps of warm-up, and no clipping, as each batch of answers is used once.
+
+Rewards (`reward`): "truth" is the IoU of the one box, or 1 for "none" where the thing is not there;
+"format" is 1 for one box, whatever it holds; "cover" is the share of the thing that the box covers;
+"mention" asks another question, "Is there a blue circle in the picture?", with prompts about things
+that are there alone, and is 1 for "yes". SFT (`method`) learns the right answers by TRL's
+SFTTrainer: to the 60 prompts of GRPO ("sft"), or to 480 ("sft 480"), as many rows as GRPO has
+answers. No one rate is fair to both, so each has more than one.
+
+A line is a point along a training. Asked greedily, of `n` things that are there, on other pictures,
+`found` counts boxes with an IoU of 0.5 or more, `iou` is the mean, `size` the median of the box's
+area over the truth's; of `n` that are not there, `none` counts "none". `yes` and `no` count the
+right answers to "Is there …?" about the same. `sampled` is the mean reward, `spread` the share of
+groups whose answers differ in reward, both of the training's own answers since the last point. The
+last point also asks 10 questions of each of eight old skills (`old`, of `n_old`).
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import tempfile
+from contextlib import redirect_stdout
+from io import StringIO
+
+import datasets
+import torch
+import transformers
+from peft import LoraConfig
+from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+
+import vlm_helpers as vh
+from vlm_helpers.boxes import Box, iou, parse, write
+from vlm_helpers.scenes import UNSEEN_PAIRS
+
+MODEL = "pocket-llava"  # the one that learns
+FORM = "pocket-llava"  # in which it writes boxes
+STEPS, ANSWERS, EACH = 20, 24, 60
+POINTS = (10, 20)
+SKILLS = ("color", "shape", "size", "count", "exists", "relation", "number", "locate")
+UNSEEN = [f"{color} {shape}" for shape, color in UNSEEN_PAIRS]
+
+
+def settings() -> list[dict]:
+    usual = {"method": "grpo", "reward": "truth", "group": 8, "temperature": 1.0, "beta": 0.0}
+    usual["rate"] = 1e-3
+    sft = {"method": "sft", "group": 1}
+    first = [
+        {},
+        {"reward": "format"},
+        {"reward": "cover"},
+        {"reward": "mention"},
+        sft,
+        {**sft, "method": "sft 480"},
+    ]
+    more = [{"rate": 3e-4}, {"rate": 3e-3}, {**sft, "rate": 3e-4}, {**sft, "rate": 3e-3}]
+    more += [{"beta": 0.1, "reward": "format"}, {"group": 4}, {"temperature": 1.5}]
+    wide = {"reward": "cover", "rate": 3e-3}
+    plan = [(seed, one) for seed in (0, 1) for one in first] + [(0, one) for one in more]
+    plan += [(0, wide), (1, wide), (2, {}), (2, sft)]
+    return [{"seed": seed, **usual, **one} for seed, one in plan]
+
+
+def question(seed: int, there: bool, form: str = "Locate the {}.") -> dict:
+    """A question about a thing of a pair that training never showed."""
+    scene = vh.scenes.sample(seed, "unseen_pairs", sign=False)
+    things = {thing.name: thing for thing in scene.objects}
+    names = [name for name in UNSEEN if (name in things) == there]
+    name = names[seed % len(names)]
+    answer = write([Box(*things[name].box)], FORM) if there else "none"
+    if form != "Locate the {}.":
+        answer = "yes" if there else "no"
+    return {
+        "image": scene.render(192),
+        "question": form.format(name),
+        "answer": answer,
+        "candidates": [write([Box(*thing.box)], FORM) for thing in scene.objects],
+    }
+
+
+EXISTS = "Is there a {} in the picture?"
+
+
+def boxes(text: str) -> list[Box]:
+    return parse(text, FORM).boxes
+
+
+def truth(answer: str, right: str) -> float:
+    """IoU of the one box; 1 for "none" where that is right."""
+    if right in ("none", "yes", "no"):
+        return float(answer == right)
+    found = boxes(answer)
+    return iou(found[0], boxes(right)[0]) if len(found) == 1 else 0.0
+
+
+def form(answer: str, right: str) -> float:
+    """1 for one box."""
+    return float(len(boxes(answer)) == 1)
+
+
+def cover(answer: str, right: str) -> float:
+    """The share of the thing that the box covers; 1 for "none" where that is right."""
+    found = boxes(answer)
+    if right == "none":
+        return float(answer == right)
+    if len(found) != 1:
+        return 0.0
+    (one,), (other,) = found, boxes(right)
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return max(width, 0) * max(height, 0) / other.area
+
+
+REWARDS = {"truth": truth, "format": form, "cover": cover, "mention": truth}
+
+
+@functools.cache
+def held_out() -> tuple:
+    """Things that are there, things that are not, the same two as yes-no questions, old skills."""
+    asked = [
+        [question(seed, there, form) for seed in range(EACH)]
+        for form in ("Locate the {}.", EXISTS)
+        for there in (True, False)
+    ]
+    return *asked, list(vh.evaluation.exam(vh.scenes, SKILLS, 10, first_seed=5_000))
+
+
+def measured(model, processor, reward: str, last: bool) -> dict:
+    vlm = vh.VLM(model, processor)
+    there, absent, yes, no, old = held_out()
+
+    def answers(items):
+        return vlm.ask([i["image"] for i in items], [i["question"] for i in items],
+                       batch_size=60, max_new_tokens=8)  # fmt: skip
+
+    row: dict = {"n": EACH}
+    if reward == "mention" or last:
+        row["yes"] = sum(answer == "yes" for answer in answers(yes))
+        row["no"] = sum(answer == "no" for answer in answers(no))
+    if reward != "mention" or last:
+        given = answers(there)
+        overlaps = [truth(a, i["answer"]) for a, i in zip(given, there)]
+        sizes = [
+            boxes(a)[0].area / boxes(i["answer"])[0].area
+            for a, i in zip(given, there)
+            if form(a, "")
+        ]
+        row["found"] = sum(overlap >= 0.5 for overlap in overlaps)
+        row["iou"] = statistics.mean(overlaps)
+        row["size"] = statistics.median(sizes) if sizes else None
+        row["none"] = sum(answer == "none" for answer in answers(absent))
+    if last:
+        kept = vh.evaluation.quiz(
+            vlm, old, batch_size=60, max_new_tokens=8,
+            score=lambda a, i: truth(a, i["answer"]) >= 0.5 if "<loc" in i["answer"]
+            else vh.evaluation.exact(a, i),
+        )  # fmt: skip
+        row |= {"old": int(kept.scores.sum()), "n_old": len(kept)}
+    return row
+
+
+@functools.cache
+def before() -> dict:
+    vlm = vh.load(MODEL, dtype="float32")
+    return measured(vlm.model, vlm.processor, "truth", True)
+
+
+def rows(seed: int, number: int, reward: str) -> list[dict]:
+    first = 100_000 * (seed + 1)
+    if reward == "mention":
+        return [question(first + i, True, EXISTS) for i in range(number)]
+    return [question(first + i, i % 3 < 2) for i in range(number)]
+
+
+def prompt(item: dict) -> dict:
+    parts = [{"type": "image"}, {"type": "text", "text": item["question"]}]
+    return {"prompt": [{"role": "user", "content": parts}], "images": [item["image"]]}
+
+
+def answered(item: dict) -> dict:
+    parts = [{"type": "text", "text": item["answer"]}]
+    return {**prompt(item), "completion": [{"role": "assistant", "content": parts}]}
+
+
+def run(seed, method, reward, group, temperature, beta, rate) -> list[dict]:
+    datasets.disable_progress_bars()
+    torch.manual_seed(seed)
+    vlm = vh.load(MODEL, dtype="float32")
+    score, points, logged = REWARDS[reward], [{"step": 0, **before()}], []
+
+    class Points(transformers.TrainerCallback):
+        def on_log(self, args, state, control, logs, **_):
+            logged.append(logs)
+
+        def on_step_end(self, args, state, control, model, **_):
+            if state.global_step in POINTS:
+                last = state.global_step == STEPS
+                now = measured(model.eval(), vlm.processor, reward, last)
+                points.append({"step": state.global_step, **now})
+                model.train()
+
+    def rewarded(completions, truth, **columns):
+        return [score(c[0]["content"].strip(), right) for c, right in zip(completions, truth)]
+
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+        options = {
+            "output_dir": folder, "max_steps": STEPS, "learning_rate": rate, "warmup_steps": 2,
+            "lr_scheduler_type": "constant_with_warmup", "use_cpu": not torch.cuda.is_available(),
+            "bf16": False, "gradient_checkpointing": False, "logging_steps": 1, "seed": seed,
+            "save_strategy": "no", "report_to": "none", "disable_tqdm": True,
+        }  # fmt: skip
+        common = {
+            "processing_class": vlm.processor, "callbacks": [Points()],
+            "peft_config": LoraConfig(
+                r=16, lora_alpha=32, target_modules=r".*language_model.*_proj"
+            ),
+        }  # fmt: skip
+        if method == "grpo":
+            items = rows(seed, STEPS * ANSWERS // group, reward)
+            data = [{**prompt(item), "truth": item["answer"]} for item in items]
+            args = GRPOConfig(
+                per_device_train_batch_size=ANSWERS, num_generations=group, beta=beta,
+                temperature=temperature, max_completion_length=8, **options,
+            )  # fmt: skip
+            trainer = GRPOTrainer(
+                vlm.model, rewarded, args, datasets.Dataset.from_list(data), **common
+            )
+        else:
+            batch = ANSWERS if method == "sft 480" else ANSWERS // 8
+            data = [answered(item) for item in rows(seed, STEPS * batch, reward)]
+            args = SFTConfig(per_device_train_batch_size=batch, max_length=None, **options)
+            trainer = SFTTrainer(
+                vlm.model, args, train_dataset=datasets.Dataset.from_list(data),
+                data_collator=vh.collators.AnswerCollator(vlm.processor), **common,
+            )  # fmt: skip
+        trainer.train()
+    steps = [logs for logs in logged if "reward" in logs]
+    for was, now in zip(points, points[1:]):
+        part = steps[was["step"] : now["step"]]
+        if part:
+            now["sampled"] = statistics.mean(float(logs["reward"]) for logs in part)
+            now["spread"] = 1 - statistics.mean(float(p["frac_reward_zero_std"]) for p in part)
+    return points
