@@ -82,7 +82,8 @@ def cells(folder, name):
 def test_every_notebook_and_every_document_is_a_page_and_in_the_sidebar(staged):
     listed = re.findall(r"^(?:.* <(.+)>|([\w/]+))$", site.contents(), flags=re.M)
     listed = sorted(one or other for one, other in listed)
-    made = [path.relative_to(staged).with_suffix("") for path in staged.rglob("*.*")]
+    pages = [path for path in staged.rglob("*.*") if path.suffix not in site.PICTURES]
+    made = [path.relative_to(staged).with_suffix("") for path in pages]
     assert listed + ["index"] == sorted(map(str, made), key=lambda name: (name == "index", name))
     assert {f"notebooks/{name[:-6]}" for name in NOTEBOOKS} <= set(listed)
     assert {f"docs/{path.stem}" for path in (ROOT / "docs").glob("*.md")} <= set(listed)
