@@ -1,6 +1,7 @@
-"""What a server for many learners starts from, deploy/: own notebooks, shared everything else."""
+"""For classes: deploy/, what a server for many learners starts from, and docs/teaching.md."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,3 +91,29 @@ def test_the_hub_starts_what_is_there(monkeypatch):
     exec(source, {"get_config": lambda: c})
     assert c.Spawner.cmd == [str(START), "jupyterhub-singleuser"] and shutil.which(START)
     assert c.Spawner.default_url.removeprefix("/lab/tree/vlm-course/notebooks/") in NOTEBOOKS
+
+
+TEACHING = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+
+
+def test_plans_count_with_the_times_that_the_notebooks_name():
+    rows = re.findall(
+        r"\(\.\./notebooks/(\S+)\) \| (\d+) min \| (\d+) \| (\d+) \| (\d+) min", TEACHING
+    )
+    assert len(rows) >= 8
+    for name, alone, talk, exercises, in_class in rows:
+        text = (ROOT / "notebooks" / name).read_text(encoding="utf-8")
+        assert f"**Time:** {alone} minutes" in text, name
+        minutes = re.findall(r"about (\d+) minutes?\*", text)
+        assert sum(map(int, minutes)) == int(exercises), name
+        assert abs(int(talk) + int(exercises) - int(in_class)) <= 2.5, name
+
+
+def test_pages_and_files_that_teachers_are_sent_to_are_there():
+    linked = re.findall(r"\]\((?!https?://)([^)#]+)\)", TEACHING)
+    assert linked and [link for link in linked if not (ROOT / "docs" / link).exists()] == []
+    plans = TEACHING.partition("## Three plans")[2].partition("## What to say")[0]
+    titles = re.findall(r'"([^"]+)"', plans.replace(',"', '"'))
+    texts = [(ROOT / "notebooks" / name).read_text(encoding="utf-8") for name in NOTEBOOKS]
+    headings = "\n".join(line for text in texts for line in text.splitlines() if "## " in line)
+    assert titles and [title for title in titles if title not in headings] == []
