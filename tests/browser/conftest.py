@@ -72,6 +72,5 @@ def opened(browser, **options):
 
 
 def elsewhere(url):
-    return urlsplit(url).scheme not in ("blob", "data", "file") and (
-        urlsplit(url).hostname != "127.0.0.1"
-    )
+    asked = urlsplit(url)
+    return asked.scheme in ("http", "https", "ws", "wss") and asked.hostname != "127.0.0.1"

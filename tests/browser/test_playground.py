@@ -103,16 +103,16 @@ def test_a_visitor_asks_and_changes_the_scene(browser, address):
 
         # a shape is dragged, moved by keys, and removed
         ask(page, "Describe the picture.")
-        shape, to = page.locator("#canvas").bounding_box(), 0.5
         page.locator("#canvas").press("n")
-        x, y = box_of(page)
-        drawn = picture(page)
-        page.mouse.move(shape["x"] + x * shape["width"], shape["y"] + y * shape["height"])
-        page.mouse.down()
-        page.mouse.move(
-            shape["x"] + to * shape["width"], shape["y"] + to * shape["height"], steps=4
-        )
-        again(page, page.mouse.up)
+        drawn, (start, end) = picture(page), way(page)
+
+        def drag():
+            page.mouse.move(**start)
+            page.mouse.down()
+            page.mouse.move(**end, steps=4)
+            page.mouse.up()
+
+        again(page, drag)
         assert picture(page) != drawn
         drawn = picture(page)
         again(page, lambda: page.locator("#canvas").press("ArrowLeft"))
@@ -137,11 +137,17 @@ def test_a_visitor_asks_and_changes_the_scene(browser, address):
         page.screenshot(path=SHOTS / f"{browser.browser_type.name}-desk.png", full_page=True)
 
 
-def box_of(page):
-    """The middle of the shape that is chosen, as fractions of the picture."""
+def way(page):
+    """From the middle of the shape that is chosen to the picture's, as places on the screen."""
     points = page.locator("#overlay .selected").get_attribute("points").split()
     corners = [tuple(map(float, point.split(","))) for point in points]
-    return [sum(values) / len(corners) for values in zip(*corners)]
+    chosen = [sum(values) / len(corners) for values in zip(*corners)]
+    page.locator("#canvas").scroll_into_view_if_needed()
+    place = page.locator("#canvas").bounding_box()
+    return [
+        {"x": place["x"] + x * place["width"], "y": place["y"] + y * place["height"]}
+        for x, y in (chosen, (0.5, 0.5))
+    ]
 
 
 def test_a_phone_in_the_dark(chromium, address):
@@ -151,23 +157,15 @@ def test_a_phone_in_the_dark(chromium, address):
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert max(map(int, re.findall(r"\d+", paper))) < 60
-        drawn, place = picture(page), page.locator("#canvas").bounding_box()
         page.locator("#canvas").press("n")
-        x, y = box_of(page)
+        drawn, (start, end) = picture(page), way(page)
         finger = page.context.new_cdp_session(page)
-        at = [(x, y), (0.5, 0.5)]
-        points = [
-            [{"x": place["x"] + u * place["width"], "y": place["y"] + v * place["height"]}]
-            for u, v in at
-        ]
-        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points[0]})
-        finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": points[1]})
-        again(
-            page,
-            lambda: finger.send(
-                "Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []}
-            ),
-        )
+
+        def drag():
+            for kind, points in ("touchStart", [start]), ("touchMove", [end]), ("touchEnd", []):
+                finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        again(page, drag)
         assert picture(page) != drawn
         page.screenshot(path=SHOTS / "phone.png", full_page=True)
 
@@ -186,7 +184,7 @@ def test_nothing_shuts_readers_out(chromium, address, how):
         assert [(one["id"], one["nodes"][0]["html"]) for one in result["violations"]] == []
 
 
-def test_from_a_file_it_says_what_it_needs(browser):
-    with opened(browser) as page:
+def test_from_a_file_it_says_what_it_needs(chromium):
+    with opened(chromium) as page:
         page.goto((ROOT / "site" / "playground" / "index.html").as_uri())
         expect(page.locator("#status")).to_contain_text("make playground")
