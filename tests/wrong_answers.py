@@ -6,6 +6,8 @@ here: without wrong answers its test fails.
 """
 
 import itertools
+import json
+import math
 import re
 from collections import Counter
 from fractions import Fraction
@@ -16,7 +18,7 @@ import torch.nn.functional as F
 
 import vlm_helpers as vh
 from vlm_helpers.exercises import choosing_and_evaluating as evaluating
-from vlm_helpers.exercises import grounding, prompt_templates, welcome
+from vlm_helpers.exercises import grounding, preferences_and_rewards, prompt_templates, welcome
 from vlm_helpers.exercises.inference import cache_gib as _cache
 
 
@@ -580,6 +582,55 @@ def last_capital(answer, options):
     return found[-1] if found else None
 
 
+def _box_reward(
+    *, only=True, bounded=True, once=True, score=preferences_and_rewards._iou, empty=0.0
+):
+    """A reward read by `json.loads`, with faults to order: what else may stand in the answer,
+    whether the numbers are looked at, and whether the key may come twice."""
+
+    def pairs(found):
+        if once and len(found) != 1:
+            raise ValueError("more keys than one")
+        return dict(found)
+
+    def reward(answer, truth):
+        try:
+            text = answer if only else answer[answer.find("{") : answer.rfind("}") + 1]
+            found = json.loads(text, object_pairs_hook=pairs)
+            box = found["box"]
+            if not all(type(value) in (int, float) for value in box) or len(box) != 4:
+                return empty
+            box = [float(value) for value in box]
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            return empty
+        x0, y0, x1, y1 = box
+        if bounded and not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+            return empty
+        return score(box, truth)
+
+    return reward
+
+
+def _covered(box, truth):
+    width = min(box[2], truth[2]) - max(box[0], truth[0])
+    height = min(box[3], truth[3]) - max(box[1], truth[1])
+    return max(width, 0) * max(height, 0) / ((truth[2] - truth[0]) * (truth[3] - truth[1]))
+
+
+def _plainly(text):
+    return text.strip().rstrip(".").casefold()
+
+
+def _kinds_of(judge):
+    """`faults` by a function (truth, chosen, rejected) -> kind or None, of texts made alike."""
+
+    def faults(pairs):
+        kinds = [judge(*(_plainly(p[k]) for k in ("truth", "chosen", "rejected"))) for p in pairs]
+        return {number: kind for number, kind in enumerate(kinds) if kind}
+
+    return faults
+
+
 RIGHT_ANSWERS = {
     "choosing_and_evaluating.circular": [
         with_counters,
@@ -659,6 +710,23 @@ RIGHT_ANSWERS = {
         lambda weight, A, B, alpha: torch.einsum("or,ri->oi", B, A) * alpha / len(A) + weight,
         lambda weight, A, B, alpha: torch.addmm(weight, B, A, alpha=alpha / B.shape[1]),
         lambda weight, A, B, alpha: weight.double() + alpha / len(A) * (B @ A).double(),
+    ],
+    "preferences_and_rewards.reward": [
+        _box_reward(),
+        lambda answer, truth: torch.tensor(_box_reward()(answer, truth)),
+    ],
+    "preferences_and_rewards.faults": [
+        _kinds_of(
+            lambda truth, chosen, rejected: (
+                "equal"
+                if chosen == rejected
+                else "swapped"
+                if truth == rejected
+                else "both wrong"
+                if truth != chosen
+                else None
+            )
+        ),
     ],
     "grounding.parse": [
         lambda text: tuple(map(list, grounding.parse(text))),
@@ -772,6 +840,55 @@ WRONG_ANSWERS = {
         ({"D", "F"}, "and B is too"),
         ({"X"}, "no statement 'X'"),
         (3, "is of type int"),
+    ],
+    "preferences_and_rewards.reward": [
+        (_box_reward(once=False), "Fooled by the form's key twice"),
+        (_box_reward(only=False), "Fooled by text around the form"),
+        (_box_reward(bounded=False), "NaN"),
+        (_box_reward(score=_covered), "Fooled by the whole picture"),
+        (_box_reward(score=lambda box, truth: float(_covered(box, truth) == 1)), "whole picture"),
+        (_box_reward(score=lambda box, truth: 1.0), "Fooled by the whole picture"),
+        (
+            _box_reward(score=lambda b, t: float(preferences_and_rewards._iou(b, t) > 0.999)),
+            "nothing to climb",
+        ),
+        (_box_reward(empty=0.1), "Fooled by nothing at all"),
+        (_box_reward(empty=-1.0), "a reward here lies in 0 to 1"),
+        (_box_reward(empty=math.nan), "gets nan"),
+        (lambda answer, truth: 0.0, "An honest answer"),
+        (lambda answer, truth: float(answer == json.dumps({"box": [*truth]})), "without spaces"),
+        (lambda answer, truth: str(_box_reward()(answer, truth)), "Return one number"),
+        (lambda answer, truth: _covered(json.loads(answer)["box"], truth), "whole picture"),
+        (
+            lambda answer, truth: preferences_and_rewards._iou(json.loads(answer)["box"], truth),
+            "At nothing at all, ''",
+        ),
+    ],
+    "preferences_and_rewards.faults": [
+        (lambda pairs: {}, "You miss the pair"),
+        (lambda pairs: [1, 3, 4], "Return a dict"),
+        (_kinds_of(lambda t, c, r: "swapped" if t == r else None), "it is 'equal'"),
+        (
+            _kinds_of(lambda t, c, r: "swapped" if t == r else "both wrong" if t != c else None),
+            "it is 'equal'",
+        ),
+        (
+            _kinds_of(lambda t, c, r: "equal" if c == r else "swapped" if t == r else None),
+            "it is 'both wrong'",
+        ),
+        (
+            _kinds_of(lambda t, c, r: "equal" if c == r else "both wrong" if t != c else None),
+            "it is 'swapped'",
+        ),
+        (
+            lambda pairs: {i: "swapped" for i, p in enumerate(pairs) if p["truth"] != p["chosen"]},
+            "there is no fault in it",
+        ),
+        (_kinds_of(lambda t, c, r: "bad" if t != c else None), "no kind 'bad'"),
+        (
+            lambda pairs: {i + 1: k for i, k in preferences_and_rewards.faults(pairs).items()},
+            "You miss the pair",
+        ),
     ],
     "grounding.parse": [
         (_parsed(lambda box: [v * 64 - 0.5 for v in box]), "divide by 64"),

@@ -20,7 +20,7 @@ __all__ = ["Exercise", "Result", "check", "find", "hint", "names", "solution"]
 # In reading order of the notebooks.
 MODULES = (
     "welcome", "architecture", "inference", "prompt_templates", "grounding",
-    "choosing_and_evaluating", "training", "fine_tuning",
+    "choosing_and_evaluating", "training", "fine_tuning", "preferences_and_rewards",
 )  # fmt: skip
 
 
