@@ -17,9 +17,10 @@ NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 # What the notebooks print in bold and is no term.
 EMPHASIS = {
-    "afterwards", "all the rest is written anew", "always look", "ask again afterwards", "boxes",
-    "counting", "kept", "learns", "learnt", "lists", "mixed in", "not", "objects", "other",
-    "positions", "rate", "this", "try it", "what may change", "you will be able to",
+    "afterwards", "all the rest is written anew", "always look", "ask again afterwards", "both",
+    "boxes", "counting", "kept", "learns", "learnt", "lists", "mixed in", "not", "not run here",
+    "objects", "other", "positions", "rate", "repaired", "this", "truth", "try it",
+    "what may change", "you will be able to",
 }  # fmt: skip
 
 
