@@ -18,7 +18,13 @@ import torch.nn.functional as F
 
 import vlm_helpers as vh
 from vlm_helpers.exercises import choosing_and_evaluating as evaluating
-from vlm_helpers.exercises import grounding, preferences_and_rewards, prompt_templates, welcome
+from vlm_helpers.exercises import (
+    grounding,
+    preferences_and_rewards,
+    prompt_templates,
+    shipping,
+    welcome,
+)
 from vlm_helpers.exercises.inference import cache_gib as _cache
 
 
@@ -631,6 +637,39 @@ def _kinds_of(judge):
     return faults
 
 
+def _compared(far, *, chained=False, pictures=slice(None), last_first=False, shapes=True):
+    """Goes through the steps of an export with faults to order."""
+
+    def culprit(reference, exported, given):
+        wanted, found, names = list(given)[pictures], list(given)[pictures], []
+        for name, step in reference.items():
+            found = [exported[name](x) for x in (found if chained else wanted)]
+            wanted = [step(x) for x in wanted]
+            differ = [(shapes and a.shape != b.shape) or far(a, b) for a, b in zip(wanted, found)]
+            names += [name] if any(differ) else []
+        return (names[-1] if last_first else names[0]) if names else "nothing"
+
+    return culprit
+
+
+def _close(a, b):
+    return not numpy.allclose(a, b, rtol=1e-3, atol=1e-3)
+
+
+def _only_the_end(reference, exported, pictures):
+    ends = []
+    for steps in (reference, exported):
+        made = list(pictures)
+        for step in steps.values():
+            made = [step(x) for x in made]
+        ends.append(made)
+    return "scores" if any(a.shape != b.shape or _close(a, b) for a, b in zip(*ends)) else "nothing"
+
+
+def _far_from(middle):
+    return lambda tokens, n: (tokens - middle(tokens)).norm(dim=1).topk(n).indices.sort().values
+
+
 RIGHT_ANSWERS = {
     "choosing_and_evaluating.circular": [
         with_counters,
@@ -761,6 +800,18 @@ RIGHT_ANSWERS = {
         lambda p, t: vh.boxes.precision_recall([p], [t]),
         lambda p, t: [_matched(p, t) / len(p), _matched(p, t) / len(t)],
         lambda p, t: numpy.array([_matched(p, t) / len(p), _matched(p, t) / len(t)]),
+    ],
+    "shipping.culprit": [_compared(_close), _compared(_close, chained=True)],
+    "shipping.keep": [
+        _far_from(lambda tokens: tokens.mean(0)),
+        lambda tokens, n: sorted(shipping.keep(tokens, n).tolist()),
+        lambda tokens, n: (
+            (F.normalize(tokens, dim=1) @ F.normalize(tokens, dim=1).T)
+            .mean(1)
+            .topk(n, largest=False)
+            .indices.sort()
+            .values
+        ),
     ],
 }
 
@@ -1407,5 +1458,35 @@ WRONG_ANSWERS = {
         (lambda weight, A, B, alpha: weight + alpha / len(A) * (B @ A) + 1, "the first number is"),
         (lambda weight, A, B, alpha: [weight, A, B], "of type list"),
         (lambda weight, A, B, alpha: (weight + alpha / len(A) * (B @ A)).numpy(), "type ndarray"),
+    ],
+    "shipping.culprit": [
+        (_only_the_end, "names 'scores', and the step is 'resize'"),
+        (_compared(_close, chained=True, last_first=True), "Name the first"),
+        (_compared(lambda a, b: (a != b).any()), "Compare with a tolerance"),
+        (_compared(lambda a, b: (abs(a * 1.0 - b) > 1e-2).any()), "it gives NaN"),
+        (_compared(_close, pictures=slice(1)), "the first picture is plain grey"),
+        (_compared(_close, shapes=False), "look at shapes first"),
+        (lambda reference, exported, pictures: "nothing", "the first picture is plain grey"),
+        (lambda reference, exported, pictures: 0, "return the name of a step"),
+        (lambda reference, exported, pictures: "resize", "both pipelines are the same"),
+    ],
+    "shipping.keep": [
+        (lambda tokens, n: torch.arange(n), "the same tokens of every picture"),
+        (lambda tokens, n: shipping.keep(tokens, n).flip(0), "not in the order of the picture"),
+        (lambda tokens, n: shipping.keep(tokens, 16), "Of 8 tokens asked for"),
+        (lambda tokens, n: tokens[shipping.keep(tokens, n)], "return the 16 numbers"),
+        (lambda tokens, n: tokens.norm(dim=1) > 0, "a mask of True and False"),
+        (lambda tokens, n: tokens.norm(dim=1).topk(n).indices.sort().values, "unlike most others"),
+        (lambda tokens, n: 64 + shipping.keep(tokens, n), "from 0 to 63"),
+        (
+            lambda tokens, n: (
+                (tokens - tokens.quantile(0.5, dim=0))
+                .norm(dim=1)
+                .topk(n, largest=False)
+                .indices.sort()
+                .values
+            ),
+            "*nearest* to the median",
+        ),
     ],
 }

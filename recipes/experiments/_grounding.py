@@ -45,17 +45,18 @@ class Shown:
 
     What stands before a question, the picture above all, is read once and its keys and values are
     kept: that is some five times quicker than `vlm.ask`, and gives the same answers.
+    `vlm`: who looks, by default `model()`.
     """
 
-    def __init__(self, images: Sequence[Image.Image]):
-        vlm, self.caches = model(), []
+    def __init__(self, images: Sequence[Image.Image], vlm: vh.VLM | None = None):
+        self.vlm, self.caches = vlm or model(), []
         for start in range(0, len(images), AT_ONCE):
             some = list(images[start : start + AT_ONCE])
-            inputs = vlm.processor(
+            inputs = self.vlm.processor(
                 text=["USER: <image>\n"] * len(some), images=some, return_tensors="pt"
             )
             with torch.inference_mode():
-                out = vlm.model(**inputs, use_cache=True, logits_to_keep=1)
+                out = self.vlm.model(**inputs, use_cache=True, logits_to_keep=1)
             self.caches.append(out.past_key_values)
 
     def ask(
@@ -71,13 +72,14 @@ class Shown:
             if here:
                 rows = [asked[i][0] % AT_ONCE for i in here]
                 questions = [asked[i][1] for i in here]
-                found |= zip(here, _answers(cache, rows, questions, first, most), strict=True)
+                found |= zip(
+                    here, _answers(self.vlm, cache, rows, questions, first, most), strict=True
+                )
         return [found[i] for i in range(len(asked))]
 
 
 @torch.inference_mode()
-def _answers(cache, rows, questions, first, most) -> list[tuple[str, float]]:
-    vlm = model()
+def _answers(vlm, cache, rows, questions, first, most) -> list[tuple[str, float]]:
     tokenizer, end = vlm.processor.tokenizer, vlm.model.generation_config.eos_token_id
     texts = tokenizer(
         [f"{question} ASSISTANT:" for question in questions],

@@ -2,14 +2,14 @@
 
 Of 64 picture tokens, 32, 16, 8 or 4 are kept, chosen by five rules. Two don't look at the picture:
 *random* (five seeds) and *even* (a chequerboard or a grid). Two look at it alone:
-*median* keeps the tokens farthest from the median token, feature by feature, as the playground does,
-and *class token* those that the vision tower's class token attends to most in the last layer,
+*median* keeps the tokens farthest from the median token, feature by feature, as the playground
+does, and *class token* those that the vision tower's class token attends to most in the last layer,
 as VisionZip and FasterVLM rank them. The fifth knows the question: *last token* keeps what the
 prompt's last token attends to most in the decoder's second layer, and drops the rest from the third
 layer on, as FastV does; its first two layers work on all tokens.
 
 A dropped token is hidden from every later layer, and each kept one stays at its own position.
-24 questions of each skill, one a picture. "locate" is right at IoU 0.5, all others letter for letter.
+24 questions of each skill, one a picture; "locate" is right at IoU 0.5, others letter for letter.
 `all` keeps all tokens, `none` none: that is the blind score. `majority` is the floor.
 The model is not trained here: what varies is the dice of the random rule, and the pictures.
 """
@@ -57,7 +57,7 @@ def _vlm() -> vh.VLM:
 @functools.cache
 @torch.inference_mode()
 def _batches() -> list[SimpleNamespace]:
-    """A batch for each skill, with the picture tokens and what the rules look at, [questions, 64]."""
+    """A batch a skill, with the picture tokens and what the rules look at, [questions, 64]."""
     vlm = _vlm()
     model, batches = vlm.model, []
     for skill in SKILLS:

@@ -21,6 +21,7 @@ __all__ = ["Exercise", "Result", "check", "find", "hint", "names", "solution"]
 MODULES = (
     "welcome", "architecture", "inference", "prompt_templates", "grounding",
     "choosing_and_evaluating", "training", "fine_tuning", "preferences_and_rewards",
+    "shipping",
 )  # fmt: skip
 
 

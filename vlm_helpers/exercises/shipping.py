@@ -1,0 +1,305 @@
+"""Exercises of notebook 10, shipping."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from vlm_helpers import scenes
+from vlm_helpers.exercises._engine import Exercise, Wrong, call, pocket
+
+# --- shipping.culprit -----------------------------------------------------------------------------
+
+
+def culprit(reference, exported, pictures):
+    import numpy as np
+
+    given = list(pictures)
+    for name, step in reference.items():
+        wanted = [np.asarray(step(x)) for x in given]
+        found = [np.asarray(exported[name](x)) for x in given]
+        for a, b in zip(wanted, found):
+            # `allclose` is False for NaN, as it should be
+            if a.shape != b.shape or not np.allclose(a, b, rtol=1e-3, atol=1e-3):
+                return name
+        given = wanted  # so that every step is judged by itself
+    return "nothing"
+
+
+SIDE, PATCH = 24, 8
+_WEIGHT = np.random.default_rng(0).normal(size=(3 * PATCH * PATCH, 16)).astype(np.float32)
+
+
+def _resize(picture):
+    from PIL import Image
+
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def _normalize(pixels):
+    return (pixels.astype(np.float32) / 255 - 0.5) / 0.25
+
+
+def _patches(pixels):
+    n = SIDE // PATCH
+    return pixels.reshape(n, PATCH, n, PATCH, 3).swapaxes(1, 2).reshape(n * n, -1)
+
+
+def _features(patches):
+    return patches @ _WEIGHT
+
+
+def _scores(features):
+    shares = np.exp(features - features.max(1, keepdims=True))
+    return shares / shares.sum(1, keepdims=True)
+
+
+REFERENCE = {
+    "resize": _resize, "normalize": _normalize, "patches": _patches, "features": _features,
+    "scores": _scores,
+}  # fmt: skip
+
+
+def _nearest(picture):
+    from PIL import Image
+
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST))
+
+
+def _cropped(picture):
+    return np.asarray(picture.resize((SIDE + 8, SIDE + 8)))[4:-4, 4:-4]
+
+
+def _other_order(patches):
+    """The same sum, added up in another order: equal but for rounding."""
+    half = patches.shape[1] // 2
+    return patches[:, half:] @ _WEIGHT[half:] + patches[:, :half] @ _WEIGHT[:half]
+
+
+def _overflowing(features):
+    with np.errstate(all="ignore"):
+        shares = np.exp((features + 20).astype(np.float16))  # e¹¹ is the most that float16 holds
+        return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Export:
+    """A pipeline: what was changed in it, step by step, and the first step that broke something."""
+
+    what: str
+    changes: dict[str, Callable]
+    broken: str
+
+    @property
+    def steps(self) -> dict[str, Callable]:
+        return {**REFERENCE, **self.changes}
+
+
+EXPORTS = (
+    Export("where nothing is changed", {}, "nothing"),
+    Export("with another resampling", {"resize": _nearest}, "resize"),
+    Export("that cuts the edges off", {"resize": _cropped}, "resize"),
+    Export("with CLIP's mean and deviation",
+           {"normalize": lambda pixels: (pixels.astype(np.float32) / 255 - 0.46) / 0.27},
+           "normalize"),
+    Export("that forgets to divide by 255",
+           {"normalize": lambda pixels: (pixels.astype(np.float32) - 0.5) / 0.25}, "normalize"),
+    Export("with blue and red exchanged",
+           {"normalize": lambda pixels: _normalize(pixels)[..., ::-1]}, "normalize"),
+    Export("with rows and columns exchanged",
+           {"patches": lambda pixels: _patches(pixels.swapaxes(0, 1))}, "patches"),
+    Export("that loses its last patch", {"patches": lambda pixels: _patches(pixels)[:-1]},
+           "patches"),
+    Export("whose sums run in another order", {"features": _other_order}, "nothing"),
+    Export("in float16, which ends at 65,504", {"scores": _overflowing}, "scores"),
+    Export("with two faults", {"resize": _nearest, "scores": _overflowing}, "resize"),
+    Export("with another order of sums, and an overflow",
+           {"features": _other_order, "scores": _overflowing}, "scores"),
+)  # fmt: skip
+
+
+@cache
+def _pictures() -> tuple:
+    from PIL import Image
+
+    # Grey looks the same in every resampling and order of colours: one picture tells little.
+    grey = Image.new("RGB", (48, 48), (128, 128, 128))
+    return grey, *(scenes.sample(seed, "test", sign=False).image for seed in (3, 4))
+
+
+_WHY = {
+    "broadcast|shapes|dimensions|mismatch|size": "Two outputs of different shapes cannot be "
+    "subtracted: a different shape is a difference too, so look at shapes first.",
+}
+
+
+def examine_culprit(answer, pictures) -> None:
+    for export in EXPORTS:
+        with np.errstate(all="ignore"):
+            named = call(answer, dict(REFERENCE), export.steps, list(pictures), because=_WHY)
+        if named == export.broken:
+            continue
+        if not isinstance(named, str) or named not in (*REFERENCE, "nothing"):
+            raise Wrong(
+                f"It gives {named!r:.60}: return the name of a step, {', '.join(REFERENCE)}, "
+                'or "nothing".'
+            )
+        said = f"For an export {export.what} it names {named!r}, and the step is {export.broken!r}"
+        if export.broken == "nothing" and not export.changes:
+            raise Wrong(f"{said}: both pipelines are the same. Is the rest of your function right?")
+        if export.broken == "nothing":
+            raise Wrong(
+                f"{said}: the two differ by rounding alone, a millionth or so. Compare with a "
+                "tolerance, such as numpy's `allclose`."
+            )
+        if export.broken == "scores" and named == "nothing":
+            raise Wrong(
+                f"{said}: it gives NaN, and NaN is neither larger nor smaller than a tolerance: "
+                "ask whether all is close, not whether something is far."
+            )
+        if named == "nothing" and export.what != "that loses its last patch":
+            raise Wrong(
+                f"{said}: the first picture is plain grey and shows no difference. Compare all "
+                "pictures, before you go on to the next step."
+            )
+        steps = [*REFERENCE, "nothing"]
+        if steps.index(named) > steps.index(export.broken):
+            raise Wrong(
+                f"{said}: later steps differ because they are given what an earlier one broke. "
+                "Name the first."
+            )
+        raise Wrong(f"{said}.")
+
+
+# --- shipping.keep --------------------------------------------------------------------------------
+
+
+def keep(tokens, n):
+    median = tokens.quantile(0.5, dim=0)  # [width]: what most tokens are like, the background
+    far = (tokens - median).norm(dim=1)  # [tokens]
+    return far.topk(n).indices.sort().values
+
+
+KEPT = 16
+ENOUGH = 0.75  # of the tokens that could lie on a thing; at random it is a quarter
+SEEDS = (3, 4, 7, 8, 16, 21)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture's tokens, [64, width], and which of its patches a thing or the sign covers."""
+
+    tokens: object
+    covered: np.ndarray
+
+
+@cache
+def _seen() -> list[Seen]:
+    import torch
+
+    vlm, found = pocket(), []
+    for seed in SEEDS:
+        scene = scenes.sample(seed, "test")
+        pixels = vlm.processor.image_processor(scene.image, return_tensors="pt")["pixel_values"]
+        with torch.no_grad():
+            tokens = vlm.model.model.get_image_features(pixels).pooler_output[0]
+        grid = np.zeros((8, 8), bool)
+        for thing in [*scene.objects, *([scene.sign] if scene.sign else [])]:
+            x0, y0, x1, y1 = (8 * value for value in thing.box)
+            # patches that lie in the thing for the most part
+            columns, rows = (slice(round(a), max(round(b), round(a) + 1))
+                             for a, b in ((x0, x1), (y0, y1)))  # fmt: skip
+            grid[rows, columns] = True
+        found.append(Seen(tokens, grid.ravel()))
+    return found
+
+
+def on_things(kept, covered: np.ndarray) -> float:
+    """The share of the kept tokens that lie on a thing, of as many as could."""
+    return covered[kept].sum() / min(len(kept), covered.sum())
+
+
+def _numbers(value, n: int) -> list[int]:
+    """What the rule returns, as distinct numbers of tokens. Raises `Wrong`."""
+    given = np.asarray(value)
+    if given.dtype == bool:
+        raise Wrong("It returns a mask of True and False: return the numbers of the kept tokens.")
+    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+        raise Wrong(
+            f"It returns {given.dtype} of shape {list(given.shape)}: return the {n} numbers of the "
+            "kept tokens, such as `topk(n).indices`."
+        )
+    if len(given) != n or len(set(given.tolist())) != n:
+        raise Wrong(
+            f"Of {n} tokens asked for it gives {len(set(given.tolist()))} different ones, in a "
+            f"list of {len(given)}."
+        )
+    if given.min() < 0 or given.max() > 63:
+        raise Wrong("It names tokens that there are not: they are numbered from 0 to 63.")
+    return given.tolist()
+
+
+def examine_keep(answer, seen) -> None:
+    chosen = [_numbers(call(answer, one.tokens.clone(), KEPT), KEPT) for one in seen]
+    if any(kept != sorted(kept) for kept in chosen):
+        raise Wrong(
+            "The numbers are not in the order of the picture: sort them, or the decoder reads the "
+            "patches in another order than it learnt to."
+        )
+    _numbers(call(answer, seen[0].tokens.clone(), 8), 8)
+    if all(kept == chosen[0] for kept in chosen):
+        raise Wrong(
+            "It keeps the same tokens of every picture: a rule that doesn't look. Use `tokens`."
+        )
+    share = float(np.mean([on_things(k, one.covered) for k, one in zip(chosen, seen)]))
+    if share < ENOUGH:
+        chance = float(np.mean([one.covered.mean() * KEPT / min(KEPT, one.covered.sum())
+                                for one in seen]))  # fmt: skip
+        how, hint = "more than", ""
+        if share < 1.5 * chance:
+            how = "hardly more than"
+        if share < 0.8 * chance:
+            how = "fewer than"
+            hint = " Does it keep the tokens *nearest* to the median? They are the background."
+        raise Wrong(
+            f"Of the {KEPT} tokens kept, {share:.0%} of those that could lie on a thing or a sign "
+            f"do, {how} at random ({chance:.0%}), and {ENOUGH:.0%} are wanted: look for tokens "
+            f"that are unlike most others.{hint}"
+        )
+
+
+EXERCISES = (
+    Exercise(
+        name="shipping.culprit",
+        title="Find the step that broke the answers",
+        difficulty=3,
+        minutes=12,
+        takeaway="Compared step by step, each on what the reference gave, an export names its own "
+        "fault: a tolerance for rounding, none for NaN, and more than one picture.",
+        hints=(
+            "Go through `reference.items()`; keep a list of inputs, one for each picture.",
+            "Give both steps the *reference's* output of the step before; compare what they give.",
+            "`numpy.allclose(a, b, rtol=1e-3, atol=1e-3)` is False for NaN; look at shapes first.",
+        ),
+        solved=culprit,
+        materials=_pictures,
+        examine=examine_culprit,
+    ),
+    Exercise(
+        name="shipping.keep",
+        title="Choose the tokens worth keeping",
+        difficulty=2,
+        minutes=8,
+        takeaway="On a plain background, tokens unlike most others lie on things. Photographs have "
+        "no plain background: there other rules win.",
+        hints=(
+            "Most tokens are background, so the median of each feature over the 64 tokens is one.",
+            "`tokens.quantile(0.5, dim=0)`, the distance of each token to it, and "
+            "`topk(n).indices`, sorted.",
+        ),
+        solved=keep,
+        materials=_seen,
+        examine=examine_keep,
+    ),
+)
