@@ -1,5 +1,7 @@
 """Sphinx's settings for the course's pages: see docs/site.md and tools/site.py."""
 
+import re
+
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
@@ -25,13 +27,18 @@ html_show_sourcelink = False
 html_show_copyright = False
 
 
+def _mathml(node, as_block):
+    # Brackets grow with what they hold by themselves; docutils does not know how to ask for it.
+    return tex2mathml(re.sub(r"\\[bB]igg?[lmr]?(?![A-Za-z])", "", node.astext()), as_block=as_block)
+
+
 def _inline(translator, node):
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(_mathml(node, as_block=False))
     raise nodes.SkipNode
 
 
 def _block(translator, node):
-    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    translator.body.append(_mathml(node, as_block=True))
     raise nodes.SkipNode
 
 
