@@ -31,8 +31,11 @@ def text_tiles(draws: Draws, count: int, hard: float) -> Iterator[Tile]:
         room = sheet.ink.width - IMAGE_SIZE * scale
         strength = draws.uniform(0, 9) * draws.chance(0.5 * hard)
         noise = np.random.RandomState(draws.below(2**31)).normal(0, 1, (IMAGE_SIZE,) * 2)
+        x, y = (draws.uniform(0, room) for _ in range(2))
+        if scale == 1:  # the tiles of a page that fits its grid are cut between pixels
+            x, y = round(x), round(y)
         pixels, letters = sight.cut(
-            sheet, draws.uniform(0, room), draws.uniform(0, room), scale,
+            sheet, x, y, scale,
             (strength * noise).astype(np.float32),
         )  # fmt: skip
         yield pixels, {"letters": letters}

@@ -131,6 +131,7 @@ def sheet(draws: Draws, hard: float = 1.0, side: int = 240) -> Print:
         top = round(y)
         baseline = top + round(fonts.ascent(font, size))
         while x < side:
+            x = float(round(x)) if crisp else x  # as on a page
             for place, letter in enumerate(word(draws)):
                 steps = round(x) * fonts.FINE if crisp else round(x * fonts.FINE)
                 glyph, dx, dy = fonts.glyph(font, size, crisp, letter, steps % fonts.FINE)
