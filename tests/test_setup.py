@@ -396,11 +396,13 @@ def test_links_to_files_work(name):
 
 
 def test_readme_lists_the_notebooks_that_exist_and_no_others():
-    rows = re.findall(r"^\| (\d\d) \| (.+?) \|", read("README.md"), flags=re.M)
-    linked = {target for _, cell in rows for target in re.findall(r"\((notebooks/.+?)\)", cell)}
+    rows = re.findall(r"^\| (\d\d) \| (.+?) \| (\d*) *\|", read("README.md"), flags=re.M)
+    linked = {target for _, cell, _ in rows for target in re.findall(r"\((notebooks/.+?)\)", cell)}
     assert linked == {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
-    for number, cell in rows:
+    for number, cell, minutes in rows:
         assert ("*(planned)*" in cell) != (f"(notebooks/{number}_" in cell), cell
+        for target in re.findall(r"\((notebooks/.+?)\)", cell):
+            assert f"**Time:** {minutes} minutes" in read(target), target
 
 
 # --- the repository's address ---------------------------------------------------------------------

@@ -49,7 +49,9 @@ def interval(
     share = right / n
     middle = share + z**2 / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, (middle - half) / (1 + z**2 / n)), min(1.0, (middle + half) / (1 + z**2 / n))
+    low, high = ((middle + side * half) / (1 + z**2 / n) for side in (-1, 1))
+    # the formula's own ends there, which rounding may miss by 1e-18
+    return 0.0 if right == 0 else low, 1.0 if right == n else high
 
 
 @dataclass(frozen=True)
