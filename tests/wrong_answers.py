@@ -617,6 +617,28 @@ def _box_reward(
     return reward
 
 
+def _tolerant(box, truth):
+    value = preferences_and_rewards._iou(box, truth)
+    return 1.0 if value > 0.9 else value
+
+
+def _within(low, high):
+    """A reward that takes boxes from a little outside of the picture."""
+
+    def score(box, truth):
+        inside = all(low <= value <= high for value in box) and box[0] < box[2] and box[1] < box[3]
+        return preferences_and_rewards._iou(box, truth) if inside else 0.0
+
+    return _box_reward(bounded=False, score=score)
+
+
+def _per_cent(box, truth):
+    """Numbers above 1 are taken for per cent."""
+    box = [value / 100 for value in box] if max(box) > 1 else box
+    inside = 0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1
+    return preferences_and_rewards._iou(box, truth) if inside else 0.0
+
+
 def _covered(box, truth):
     width = min(box[2], truth[2]) - max(box[0], truth[0])
     height = min(box[3], truth[3]) - max(box[1], truth[1])
@@ -907,6 +929,25 @@ WRONG_ANSWERS = {
         (_box_reward(empty=-1.0), "a reward here lies in 0 to 1"),
         (_box_reward(empty=math.nan), "gets nan"),
         (lambda answer, truth: 0.0, "An honest answer"),
+        # a right reward behind one leniency each
+        (_box_reward(score=_tolerant), "the reward is the IoU, exactly"),
+        (_box_reward(score=lambda b, t: round(preferences_and_rewards._iou(b, t), 3)), "exactly"),
+        *(
+            (lambda answer, truth, ease=ease: _box_reward()(ease(answer), truth), why)
+            for ease, why in (
+                (lambda answer: answer.split("\n\n")[0], "I am right.' in a right answer"),
+                (lambda answer: answer.split("//")[0], "Fooled by '//'"),
+                (lambda answer: re.sub("<[^>]*>", "", answer), "Fooled by '<b>'"),
+                (lambda answer: answer[answer.find("{") :], "Fooled by"),
+                (lambda answer: answer.strip("` .\n"), "Fooled by"),
+                (lambda answer: answer.lower(), "Fooled by the key 'Box'"),
+                (lambda answer: answer.replace("'", '"'), "Fooled by other quotation marks"),
+                (lambda answer: re.sub(r",\s*\]", "]", answer), "Fooled by ','"),
+                (lambda answer: re.sub("true", "1", answer), "Fooled by true as a number"),
+            )
+        ),
+        (_within(-1, 2), "beyond the picture's edge"),
+        (_box_reward(bounded=False, score=_per_cent), "Fooled by the right box times 100"),
         (lambda answer, truth: float(answer == json.dumps({"box": [*truth]})), "without spaces"),
         (lambda answer, truth: str(_box_reward()(answer, truth)), "Return one number"),
         (lambda answer, truth: _covered(json.loads(answer)["box"], truth), "whole picture"),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from re import findall
 
 from vlm_helpers._words import as_number
@@ -130,6 +130,44 @@ def _iou(one, other) -> float:
     return shared / (sum(areas) - shared)
 
 
+# No digits and no minus among them, which would make other numbers.
+_PIECES = (*'x."`,:;[]{}', "<b>", "//", "# ", "\n\nI am right.", "Let me see. ", "null")
+
+
+def _variants(truth: tuple) -> Iterator[tuple[str, str]]:
+    """The right answer with one thing off, whatever it is: what it is called, and the answer."""
+    written = _written(truth)
+    parts = findall(r"\s+|[\d.]+|\w+|.", written)
+    for i in range(len(parts) + 1):
+        before, behind = "".join(parts[:i]), "".join(parts[i:])
+        for piece in _PIECES:
+            yield f"{piece!r} in a right answer", before + piece + behind
+        if i == len(parts) or parts[i].isspace():
+            continue
+        yield f"a form without its {parts[i]!r}", before + "".join(parts[i + 1 :])
+        yield f"a form with {parts[i]!r} twice", before + parts[i] + behind
+    for key in ("Box", "BOX", " box", "bbox"):
+        yield f"the key {key!r}", written.replace("box", key)
+    yield "other quotation marks", written.replace('"', "'")
+    for i in range(4):
+        for word in ("true", "false", "null"):
+            values = [*map(str, truth[:i]), word, *map(str, truth[i + 1 :])]
+            yield f"{word} as a number", f'{{"box": [{", ".join(values)}]}}'
+        for far in (0.0001, 0.001, 0.01, 0.1, 0.5, 1.0):
+            edge = 1 + far if i > 1 else -far
+            box = (*truth[:i], edge, *truth[i + 1 :])
+            yield f"a box {far:g} beyond the picture's edge", _written(box)
+    for scale in (100, 1000):
+        yield f"the right box times {scale}", _written([value * scale for value in truth])
+
+
+def _near(truth: tuple) -> Iterator[tuple]:
+    """Boxes on the way from the right one to the whole picture, and to one within it."""
+    for part in (0.0005, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4):
+        for end in ((0, 0, 1, 1), _inside(truth)):
+            yield tuple(round(t + part * (e - t), 4) for t, e in zip(truth, end))
+
+
 def examine_reward(function, truths) -> None:
     def given(name: str, answer: str, truth: tuple) -> float:
         try:
@@ -157,14 +195,28 @@ def examine_reward(function, truths) -> None:
                     f"{truth} is {due:.2f}. Divide by the union."
                 )
             if value < due - 1e-6:
+                why = "the reward is the IoU, exactly"
+                if value < due / 2:
+                    why = "without a part of the reward there is nothing to climb"
                 raise Wrong(
-                    f"An honest try, {name}, {_written(make(truth))}, gets {value:.2f} instead of "
-                    f"its IoU, {due:.2f}: without a part of the reward there is nothing to climb."
+                    f"An honest try, {name}, {_written(make(truth))}, gets {value:.6f} instead of "
+                    f"its IoU, {due:.6f}: {why}."
                 )
         for name, make in CHEATS.items():
             value = given(name, make(truth), truth)
             if value > 1e-9:
                 raise Wrong(f"Fooled by {name}: {make(truth)!r:.90} gets {value:.2f}, 0 is due.")
+    for truth in truths:
+        for box in _near(truth):
+            value, due = given("a box near the right one", _written(box), truth), _iou(box, truth)
+            if abs(value - due) > 1e-6:
+                raise Wrong(
+                    f"A box near the right one, {_written(box)}, gets {value:.6f}, and its IoU "
+                    f"with {truth} is {due:.6f}: the reward is the IoU, exactly."
+                )
+        for name, answer in _variants(truth):
+            if (value := given(name, answer, truth)) > 1e-9:
+                raise Wrong(f"Fooled by {name}: {answer!r:.90} gets {value:.4f}, 0 is due.")
 
 
 # --- preferences_and_rewards.faults ---------------------------------------------------------------
@@ -247,7 +299,8 @@ EXERCISES = (
         title="A reward that cannot be fooled",
         difficulty=3,
         minutes=20,
-        takeaway=f"None of {len(CHEATS) + len(_LOOSE)} cheats fools it. The form is matched whole, "
+        takeaway=f"None of {len(CHEATS) + len(_LOOSE)} cheats fools it, nor the right answer with "
+        "one thing off. The form is matched whole, "
         "so nothing can stand around it, and what is not a box in the picture gets 0, a NaN too: "
         "it is neither above 0 nor below 1.",
         hints=(

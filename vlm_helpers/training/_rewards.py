@@ -27,12 +27,13 @@ class RewardError(ValueError):
 
     Attributes:
         reward: its name.
+        row: the row, counted from 0, that it was called for.
         answer: the answer that it fails at, or None.
     """
 
-    def __init__(self, reward: str, why: str, answer: str | None = None):
-        self.reward, self.answer = reward, answer
-        super().__init__(f"The reward {reward!r} {why}")
+    def __init__(self, reward: str, why: str, answer: str | None = None, row: int = 0):
+        self.reward, self.answer, self.row = reward, answer, row
+        super().__init__(f"The reward {reward!r}, for row {row}, {why}")
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,13 @@ class RewardsPreflight:
         elif len({answer for group in self.answers for answer in group}) == 1:
             why = f"every answer is {self.answers[0][0]!r:.60}: the model does nothing else yet"
         else:
-            why = (
-                f"every answer gets {values[0]:g}: the model is at its ceiling and has nothing to "
-                "learn here, or never does what is rewarded and must be shown first (a short SFT)"
-            )
+            never = "the model never does what is rewarded and must be shown first (a short SFT)"
+            if values[0]:  # as much as can be earned, or a part of it
+                never = (
+                    "the model is at its ceiling and has nothing to learn here, or stands where "
+                    "every answer earns the same part"
+                )
+            why = f"every answer gets {values[0]:g}: {never}"
         return [f"no group has a spread, so there is no gradient, for {why}."]
 
     def __str__(self) -> str:
@@ -106,7 +110,7 @@ def preflight_rewards(
             with the user, pictures in `images` or `image`, and what the rewards look at.
         rewards: functions as TRL calls them, `(prompts, completions, **columns) -> numbers`.
         vlm: the model that will learn, as a `VLM`. Without one, nothing is sampled, and the rewards
-            are only called with answers that a model might write.
+            are only called, for every row, with answers that a model might write.
         weights: of the rewards, by default 1 each.
         groups: so many of the first rows are tried with the model, `num_generations` answers each.
         temperature, max_completion_length: as in the training's `GRPOConfig`.
@@ -126,21 +130,23 @@ def preflight_rewards(
     weights = [1.0] * len(functions) if weights is None else list(weights)
     if len(weights) != len(functions):
         raise ValueError(f"There are {len(functions)} rewards and {len(weights)} weights.")
-    total, first = _read(rows, marks(vlm.processor) if vlm else {}, groups)
-    row = first[0][0]
-    for answers in [*([text] for text in _ANY), list(_ANY)]:
-        _rewarded(functions, weights, [row] * len(answers), answers)
+    total, first = _read(rows, marks(vlm.processor) if vlm else {}, groups, functions)
     answers, scores = [], []
-    for row, talk in first if vlm else ():
+    for place, (row, talk) in enumerate(first if vlm else ()):
         answers.append(_sampled(vlm, talk, generations, temperature, length))
-        scores.append(_rewarded(functions, weights, [row] * generations, answers[-1]))
+        scores.append(_rewarded(functions, weights, row, place, answers[-1]))
     return RewardsPreflight(total, answers, scores)
 
 
-def _read(rows: Iterable[dict], known: Mapping[str, str], keep: int) -> tuple[int, list[tuple]]:
-    """How many rows there are, and the first ones with their conversations."""
+def _read(
+    rows: Iterable[dict], known: Mapping[str, str], keep: int, functions: list[Reward]
+) -> tuple[int, list[tuple]]:
+    """How many rows there are, and the first ones with their conversations.
+
+    The rewards are tried with every row, as a fault may lie in what one row's columns hold.
+    """
     _check_rows(rows)
-    first, faults, bare, total = [], [], [], 0
+    first, faults, bare, total, unfit = [], [], [], 0, None
     for total, fetch in enumerate(_fetchers(rows), start=1):
         row = None
         try:
@@ -153,13 +159,32 @@ def _read(rows: Iterable[dict], known: Mapping[str, str], keep: int) -> tuple[in
             bare.append(RowError(total - 1, _NO_PICTURE, _id(row)))
         if len(first) < keep:
             first.append((row, talk))
+        if unfit is None:
+            unfit = _unfit(functions, row, total - 1)
     if not total:
         raise ValueError("There is no row to learn from: the data set is empty.")
     if len(bare) + len(faults) < total:  # a set without any picture is one of plain text
         faults = sorted([*faults, *bare], key=lambda fault: fault.row)
     if faults:
         raise PreflightError(faults, total)
+    if unfit:
+        raise unfit
     return total, first
+
+
+def _unfit(functions: list[Reward], row: dict, place: int) -> RewardError | None:
+    """What is wrong with the rewards for this row; if one answer alone shows it, with that one."""
+    weights = [1.0] * len(functions)
+    try:
+        _rewarded(functions, weights, row, place, list(_ANY))
+    except RewardError as found:
+        try:
+            for text in _ANY:
+                _rewarded(functions, weights, row, place, [text])
+        except RewardError as narrower:
+            return narrower
+        return found
+    return None
 
 
 def _prompt(row: Any, known: Mapping[str, str]) -> Any:
@@ -196,19 +221,19 @@ def _sampled(vlm: Any, talk: Any, generations: int, temperature: float, length: 
 
 
 def _rewarded(
-    functions: list[Reward], weights: list[float], rows: list[dict], answers: list[str]
+    functions: list[Reward], weights: list[float], row: dict, place: int, answers: list[str]
 ) -> list[float]:
-    """The sum of the rewards for each answer, called as TRL calls them."""
+    """The sum of the rewards for each answer to row number `place`, called as TRL calls them."""
     columns = {
-        name: [row.get(name) for row in rows]
-        for name in rows[0]
+        name: [value] * len(answers)
+        for name, value in row.items()
         if name not in ("prompt", "completion", "completion_ids")
     }
     sums = [0.0] * len(answers)
     for function, weight in zip(functions, weights):
         name = getattr(function, "__name__", type(function).__name__)
         handed = {
-            "prompts": [row["prompt"] for row in rows],
+            "prompts": [row["prompt"]] * len(answers),
             "completions": [[{"role": "assistant", "content": answer}] for answer in answers],
             "completion_ids": [[0]] * len(answers),
             "trainer_state": types.SimpleNamespace(global_step=0, max_steps=1),
@@ -216,7 +241,7 @@ def _rewarded(
             "log_metric": lambda *_, **__: None,
             **columns,
         }
-        _expect_columns(name, function, handed, columns)
+        _expect_columns(name, function, handed, columns, place)
         try:
             given = function(**handed)
         except Exception as error:
@@ -226,13 +251,14 @@ def _rewarded(
                 f"raises {type(error).__name__}{shown} ({first_line(error).rstrip('.')}): whatever "
                 "a model writes must get a number, 0 where it cannot be read.",
                 answers[0],
+                place,
             ) from error
-        for place, value in enumerate(_one_each(name, given, answers)):
-            sums[place] += weight * value
+        values = _one_each(name, given, answers, place)
+        sums = [total + weight * value for total, value in zip(sums, values)]
     return sums
 
 
-def _expect_columns(name: str, function: Reward, handed: dict, columns: dict) -> None:
+def _expect_columns(name: str, function: Reward, handed: dict, columns: dict, place: int) -> None:
     try:
         inspect.signature(function).bind(**handed)
     except TypeError as error:
@@ -241,16 +267,18 @@ def _expect_columns(name: str, function: Reward, handed: dict, columns: dict) ->
             f"cannot be called with what a row has ({first_line(error).rstrip('.')}): TRL hands it "
             f"prompts, completions and the columns {listed(map(repr, columns)) or 'of the rows'}; "
             "name what it uses, and take the rest as **columns.",
+            row=place,
         ) from None
     except ValueError:  # some built-in functions have no signature to look at
         pass
 
 
-def _one_each(name: str, given: Any, answers: list[str]) -> list[float]:
+def _one_each(name: str, given: Any, answers: list[str], place: int) -> list[float]:
     if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__iter__"):
         raise RewardError(
             name,
             f"gives {type(given).__name__!r}, and must give a list: one number for each answer.",
+            row=place,
         )
     given = list(given)
     if len(given) != len(answers):
@@ -258,6 +286,7 @@ def _one_each(name: str, given: Any, answers: list[str]) -> list[float]:
             name,
             f"gives {count(len(given), 'number')} for {count(len(answers), 'answer')}: one for "
             "each, in their order.",
+            row=place,
         )
     values = []
     for answer, value in zip(answers, given):
@@ -266,9 +295,10 @@ def _one_each(name: str, given: Any, answers: list[str]) -> list[float]:
             raise RewardError(
                 name,
                 f"gives {value!r:.40} to the answer {answer!r:.60}: it must be a finite number. "
-                "TRL passes over None and NaN, and one infinite reward erases its whole group, "
-                "without a word.",
+                "TRL passes over None and NaN, and one infinite reward makes its whole group's "
+                "advantages 0, without any warning.",
                 answer,
+                place,
             )
         values.append(found)
     return values
