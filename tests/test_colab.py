@@ -35,7 +35,7 @@ def session(monkeypatch):
     monkeypatch.setattr(colab.metadata, "requires", lambda name: RANGES)
     monkeypatch.setattr(colab.metadata, "version", version)
     monkeypatch.setattr(colab.subprocess, "run", pip)
-    for name in ("numpy", "torch", "PIL"):
+    for name in ("numpy", "torch", "PIL", "trl", "datasets"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     session.load = lambda name, version: monkeypatch.setitem(
         sys.modules, name, SimpleNamespace(__version__=version)
