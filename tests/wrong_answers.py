@@ -688,6 +688,24 @@ def _only_the_end(reference, exported, pictures):
     return "scores" if any(a.shape != b.shape or _close(a, b) for a, b in zip(*ends)) else "nothing"
 
 
+def _picture_by_picture(reference, exported, pictures):
+    each = (shipping.culprit(reference, exported, [picture]) for picture in pictures)
+    return next((name for name in each if name != "nothing"), "nothing")
+
+
+def _farther_than(tolerance):
+    return lambda a, b: not numpy.allclose(a, b, rtol=0, atol=tolerance)
+
+
+def _named(change):
+    return lambda *given: change(shipping.culprit(*given))
+
+
+def _at_random(tokens, n):
+    dice = torch.Generator().manual_seed(int(tokens[0].abs().sum() * 1000))
+    return torch.randperm(len(tokens), generator=dice)[:n].sort().values
+
+
 def _far_from(middle):
     return lambda tokens, n: (tokens - middle(tokens)).norm(dim=1).topk(n).indices.sort().values
 
@@ -1501,15 +1519,33 @@ WRONG_ANSWERS = {
         (lambda weight, A, B, alpha: (weight + alpha / len(A) * (B @ A)).numpy(), "type ndarray"),
     ],
     "shipping.culprit": [
-        (_only_the_end, "names 'scores', and the step is 'resize'"),
+        (_only_the_end, "names 'scores', and the step is 'normalize'"),
         (_compared(_close, chained=True, last_first=True), "Name the first"),
         (_compared(lambda a, b: (a != b).any()), "Compare with a tolerance"),
         (_compared(lambda a, b: (abs(a * 1.0 - b) > 1e-2).any()), "it gives NaN"),
-        (_compared(_close, pictures=slice(1)), "the first picture is plain grey"),
+        (_compared(_close, pictures=slice(1)), "Compare all pictures"),
+        (_compared(_close, pictures=slice(2)), "picture 1 or 2 alone"),
+        (_compared(_close, pictures=slice(1, 2)), "picture 2 or 3 alone"),
+        (_compared(_close, pictures=slice(1, None)), "picture 2 or 3 alone"),
+        (_compared(_close, pictures=slice(-1, None)), "picture 2 or 3 alone"),
+        (_picture_by_picture, "before you go on to the next"),
         (_compared(_close, shapes=False), "look at shapes first"),
-        (lambda reference, exported, pictures: "nothing", "the first picture is plain grey"),
+        (_compared(_farther_than(0.05)), "differ by up to 0.04 there"),
+        (_compared(_farther_than(0.2)), "tolerance too wide"),
+        (_compared(_farther_than(1)), "tolerance too wide"),
+        (_compared(lambda a, b: numpy.isclose(a, b, atol=1e-3).mean() < 0.99), "one number wrong"),
+        (_named(lambda name: None if name == "nothing" else name), 'the string "nothing"'),
+        (lambda reference, exported, pictures: "nothing", "is something not compared"),
         (lambda reference, exported, pictures: 0, "return the name of a step"),
-        (lambda reference, exported, pictures: "resize", "both pipelines are the same"),
+        (lambda reference, exported, pictures: "resize", "no more than rounding"),
+        (
+            lambda reference, exported, pictures: [step(pictures[0]) for step in exported.values()],
+            "The first step takes the picture itself",
+        ),
+        (
+            lambda reference, exported, pictures: reference["resize"](numpy.array(pictures[0])),
+            "The first step takes the picture itself",
+        ),
     ],
     "shipping.keep": [
         (lambda tokens, n: torch.arange(n), "the same tokens of every picture"),
@@ -1518,6 +1554,7 @@ WRONG_ANSWERS = {
         (lambda tokens, n: tokens[shipping.keep(tokens, n)], "return the 16 numbers"),
         (lambda tokens, n: tokens.norm(dim=1) > 0, "a mask of True and False"),
         (lambda tokens, n: tokens.norm(dim=1).topk(n).indices.sort().values, "unlike most others"),
+        (_at_random, "about as many as at random"),
         (lambda tokens, n: 64 + shipping.keep(tokens, n), "from 0 to 63"),
         (
             lambda tokens, n: (
