@@ -11,7 +11,7 @@ from typing import Any
 
 from vlm_helpers._words import as_number, count, first_line, listed, number, whole_number
 from vlm_helpers.collators import RowError
-from vlm_helpers.conversations import marks, read_row
+from vlm_helpers.conversations import marks, read_prompt
 from vlm_helpers.training._preflight import PreflightError, _check_rows, _fetchers
 
 Reward = Callable[..., Sequence[float]]
@@ -193,10 +193,7 @@ def _prompt(row: Any, known: Mapping[str, str]) -> Any:
             "the prompt is a plain text, and with pictures TRL takes conversations only: "
             "[{'role': 'user', 'content': …}]."
         )
-    if isinstance(row, Mapping):  # the answer is still to come
-        row = {k: v for k, v in row.items() if k not in ("messages", "chosen", "rejected")}
-        row["completion"] = [{"role": "assistant", "content": [{"type": "text", "text": "-"}]}]
-    return read_row(row, known).opened()
+    return read_prompt(row, known).opened()
 
 
 def _id(row: Any) -> Any:
@@ -205,7 +202,7 @@ def _id(row: Any) -> Any:
 
 def _sampled(vlm: Any, talk: Any, generations: int, temperature: float, length: int) -> list[str]:
     """Answers of one group, sampled as `GRPOTrainer` samples them."""
-    messages = talk.filled()[:-1]
+    messages = talk.filled()
     model, processor = vlm.model, vlm.processor
     inputs = processor.apply_chat_template(
         messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
