@@ -3,13 +3,7 @@
 import contextlib
 import importlib
 import io
-import json
-import os
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
@@ -21,10 +15,9 @@ import vlm_helpers as vh
 from recipes import frame, preferences, rewards
 from recipes.preferences import main
 from recipes.preferences_probe import apart, log_probabilities
-from recipes.sft_checkpoints import is_whole
+from tests.scripts import ROOT, assert_same_adapter, logged, run, run_and_kill
 from vlm_helpers.training import PreflightError
 
-ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data" / "pocket-preferences" / "train.parquet"
 
 
@@ -57,21 +50,6 @@ def here(method, rows, output, *more):
     return said.getvalue()
 
 
-def environment():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-
-
-def run(words):
-    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def log(output, name="loss"):
-    last = max(Path(output).glob("checkpoint-*"), key=lambda folder: int(folder.name[11:]))
-    log = json.loads((last / "trainer_state.json").read_text())["log_history"]
-    return [entry[name] for entry in log if name in entry]
-
-
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory, rows):
     """Two steps of four pairs, in one process."""
@@ -84,8 +62,8 @@ def test_what_dpo_leaves(alone):
     said = (alone / "said.txt").read_text()
     assert "24 rows can be trained on." in said and "the better answer is known of 24" in said
     assert "the model prefers the chosen answer in" in said and "of 24 pairs" in said
-    assert log(alone)[0] == pytest.approx(0.6931, abs=1e-3)  # the reference is where it begins
-    assert log(alone, "rewards/margins")[0] == pytest.approx(0, abs=1e-3)
+    assert logged(alone)[0] == pytest.approx(0.6931, abs=1e-3)  # the reference is where it begins
+    assert logged(alone, "rewards/margins")[0] == pytest.approx(0, abs=1e-3)
     adapter = load_file(alone / "adapter_model.safetensors")
     assert adapter and all("language_model" in name for name in adapter)
     assert vh.load("pocket-llava", adapter=alone).card.adapter == str(alone)
@@ -100,9 +78,8 @@ def test_two_processes_are_as_one(alone, rows, tmp_path):
     launch = ("-m", "accelerate.commands.launch", "--config_file", "recipes/accelerate/cpu.yaml")
     run([sys.executable, *launch, "-m", "recipes.preferences",
          *options("dpo", rows, tmp_path, "--per_device_train_batch_size", 2)])  # fmt: skip
-    assert log(tmp_path) == pytest.approx(log(alone), rel=2e-3)
-    mine, other = (load_file(at / "adapter_model.safetensors") for at in (tmp_path, alone))
-    assert all(torch.allclose(mine[name], other[name], atol=2e-3) for name in mine)
+    assert logged(tmp_path) == pytest.approx(logged(alone), rel=2e-3)
+    assert_same_adapter(tmp_path, alone, atol=2e-3)
 
 
 def test_killed_and_resumed(rows, tmp_path):
@@ -112,19 +89,10 @@ def test_killed_and_resumed(rows, tmp_path):
     here("dpo", rows, tmp_path / "whole", *more)
     words = [sys.executable, "-m", "recipes.preferences",
              *options("dpo", rows, tmp_path / "killed", *more)]  # fmt: skip
-    process = subprocess.Popen(
-        words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    first = tmp_path / "killed" / "checkpoint-1"
-    while not (first.exists() and is_whole(first)) and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL  # it had not come to its end
+    run_and_kill(words, tmp_path / "killed" / "checkpoint-1")
     assert "Going on from" in here("dpo", rows, tmp_path / "killed", *more)
-    whole, resumed = (load_file(tmp_path / name / "adapter_model.safetensors")
-                      for name in ("whole", "killed"))  # fmt: skip
-    assert all(torch.allclose(whole[name], resumed[name], atol=1e-6) for name in whole)
-    assert log(tmp_path / "killed") == pytest.approx(log(tmp_path / "whole"))
+    assert_same_adapter(tmp_path / "whole", tmp_path / "killed", atol=1e-6)
+    assert logged(tmp_path / "killed") == pytest.approx(logged(tmp_path / "whole"))
 
 
 def test_all_weights_have_a_reference(rows, tmp_path):
@@ -132,7 +100,7 @@ def test_all_weights_have_a_reference(rows, tmp_path):
     here("dpo", rows, tmp_path, "--use_peft", "false", "--max_steps", 1, "--save_steps", 1,
          "--preflight", "false", "--probe", 0, "--loss_type", "sigmoid", "sft",
          "--loss_weights", 1, 0)  # fmt: skip
-    assert log(tmp_path)[0] == pytest.approx(0.6931, abs=1e-3)
+    assert logged(tmp_path)[0] == pytest.approx(0.6931, abs=1e-3)
     assert "all weights" in (tmp_path / "README.md").read_text()
     assert vh.load(tmp_path)
 
@@ -141,7 +109,7 @@ def test_grpo_in_the_same_frame(rows, tmp_path):
     more = ("--probe", 6, "--beta", 0.1, "--use_peft", "false")  # with a reference, too
     said = here("grpo", rows, tmp_path, *more, "--reward_funcs", f"{__name__}.short")
     assert "24 rows can be learnt from" in said and "groups have a spread" in said
-    assert len(log(tmp_path)) == 2 and len(log(tmp_path, "kl")) == 2
+    assert len(logged(tmp_path)) == 2 and len(logged(tmp_path, "kl")) == 2
     assert "GRPOTrainer" in (tmp_path / "README.md").read_text() and vh.load(tmp_path)
 
 
@@ -280,5 +248,5 @@ def test_the_command_of_trl(method, tmp_path):
              str(tmp_path), "--disable_tqdm", "true"]  # fmt: skip
     with contextlib.chdir(ROOT), contextlib.redirect_stdout(io.StringIO()):
         script.main(*script.make_parser().parse_args_and_config(given))
-    assert len(log(tmp_path)) == 1
+    assert len(logged(tmp_path)) == 1
     assert vh.load("pocket-llava", adapter=tmp_path)

@@ -5,11 +5,8 @@ import io
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,9 +24,9 @@ from recipes import sft
 from recipes.sft import Numbered, main
 from recipes.sft_checkpoints import is_whole, last_checkpoint
 from recipes.sft_rows import NUMBER, load_rows
+from tests.scripts import ROOT, assert_same_adapter, logged, run, run_and_kill
 from vlm_helpers.collators import RowError
 
-ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "recipes" / "accelerate").glob("*.yaml"))
 OPTIONS = [
     "--config", "recipes/sft.yaml", "--disable_tqdm", "true", "--logging_steps", "1",
@@ -56,22 +53,6 @@ def command(output, *more, launch=()):
 def accelerated(config, *options):
     return ("-m", "accelerate.commands.launch", "--config_file",
             f"recipes/accelerate/{config}.yaml", *options)  # fmt: skip
-
-
-def environment():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-
-
-def run(words):
-    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
-def losses(output):
-    last = max(Path(output).glob("checkpoint-*"), key=lambda folder: int(folder.name[11:]))
-    log = json.loads((last / "trainer_state.json").read_text())["log_history"]
-    return [entry["loss"] for entry in log if "loss" in entry]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +93,7 @@ def test_two_processes_are_as_one(alone, tmp_path):
     # Each has looked at half of the rows, and one speaks for both.
     assert summary(said) == summary((alone / "said.txt").read_text())
     assert summary(said)[0] == "40 rows can be trained on."
-    assert len(set(losses(alone))) == 4
+    assert len(set(logged(alone))) == 4
     assert_alike(tmp_path, alone)
 
 
@@ -126,10 +107,8 @@ def test_two_processes_with_a_stream_are_as_one(tmp_path):
 
 
 def assert_alike(two, one):
-    assert losses(two) == pytest.approx(losses(one), rel=2e-3)
-    mine, other = (load_file(folder / "adapter_model.safetensors") for folder in (two, one))
-    assert mine.keys() == other.keys()
-    assert all(torch.allclose(mine[name], other[name], atol=2e-3) for name in mine)
+    assert logged(two) == pytest.approx(logged(one), rel=2e-3)
+    assert_same_adapter(two, one, atol=2e-3)
 
 
 def test_killed_and_resumed(tmp_path):
@@ -137,22 +116,11 @@ def test_killed_and_resumed(tmp_path):
     more = ("--max_steps", 12, "--save_steps", 3, "--per_device_train_batch_size", 2,
             "--preflight", "false")  # fmt: skip
     here(tmp_path / "whole", *more)
-    words = command(tmp_path / "killed", *more)
-    process = subprocess.Popen(
-        words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    first = tmp_path / "killed" / "checkpoint-3"
-    while not (first.exists() and is_whole(first)) and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL  # it had not come to its end
+    run_and_kill(command(tmp_path / "killed", *more), tmp_path / "killed" / "checkpoint-3")
     assert not (tmp_path / "killed" / "adapter_model.safetensors").exists()
     assert "Going on from" in here(tmp_path / "killed", *more)
-    whole, resumed = (
-        load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "killed")
-    )
-    assert all(torch.allclose(whole[name], resumed[name], atol=1e-6) for name in whole)
-    assert losses(tmp_path / "killed") == pytest.approx(losses(tmp_path / "whole"))
+    assert_same_adapter(tmp_path / "whole", tmp_path / "killed", atol=1e-6)
+    assert logged(tmp_path / "killed") == pytest.approx(logged(tmp_path / "whole"))
 
 
 def test_rows_without_pictures_and_a_template_from_a_file(tmp_path):
@@ -165,7 +133,7 @@ def test_rows_without_pictures_and_a_template_from_a_file(tmp_path):
     said = here(tmp_path / "out", *more)
     assert "8 rows can be trained on" in said
     assert "would not learn to stop" in said  # so the pre-flight pass saw the template
-    assert len(losses(tmp_path / "out")) == 2
+    assert len(logged(tmp_path / "out")) == 2
     assert vh.load("pocket-llava", adapter=tmp_path / "out")
     saved = (tmp_path / "out" / "chat_template.jinja").read_text()
     assert saved == template.read_text()
@@ -281,7 +249,7 @@ def test_the_command_of_trl(tmp_path):
     run([Path(sys.executable).with_name("trl"), "sft", "--config", "recipes/trl_sft.yaml",
          "--max_steps", "2", "--save_steps", "2", "--logging_steps", "1", "--output_dir",
          str(tmp_path)])  # fmt: skip
-    assert len(losses(tmp_path)) == 2
+    assert len(logged(tmp_path)) == 2
     assert vh.load("pocket-llava", adapter=tmp_path)
 
 

@@ -24,7 +24,7 @@ from types import SimpleNamespace
 import torch
 
 import vlm_helpers as vh
-from recipes.experiments._grounding import first_box
+from recipes.experiments._grounding import right
 
 SKILLS = ("color", "shape", "size", "count", "exists", "relation", "number", "word", "locate")
 EACH = 24  # questions of a skill, and a batch
@@ -125,13 +125,6 @@ def _hidden(columns: torch.Tensor, first: int) -> Iterator[None]:
             hook.remove()
 
 
-def right(answer: str, item: dict) -> bool:
-    if item["skill"] != "locate":
-        return answer == item["answer"]
-    box, truth = first_box(answer), first_box(item["answer"])
-    return box is not None and vh.boxes.iou(box, truth) >= 0.5
-
-
 @torch.inference_mode()
 def run(rule: str, kept: int, seed: int) -> list[dict]:
     vlm, dice, rows = _vlm(), torch.Generator().manual_seed(seed), []
@@ -147,7 +140,7 @@ def run(rule: str, kept: int, seed: int) -> list[dict]:
         floors = vh.evaluation.floors([{**i, "image": None} for i in batch.items])
         rows.append({
             "skill": batch.skill,
-            "right": sum(right(a.strip(), i) for a, i in zip(answers, batch.items)),
+            "right": sum(right(a.strip(), i["answer"]) for a, i in zip(answers, batch.items)),
             "n": EACH,
             "majority": floors.loc[batch.skill, "majority"],
         })  # fmt: skip

@@ -233,19 +233,12 @@ def _reference() -> list[str]:
     return torch_answers()
 
 
-def right(answer: str, question) -> bool:
-    box, truth = _grounding.first_box(answer), _grounding.first_box(question.answer)
-    if question.skill != "locate" or truth is None:  # "none" is to be said where it is not there
-        return answer == question.answer
-    return box is not None and vh.boxes.iou(box, truth) >= 0.5
-
-
 def run(changed: str, variant: str) -> list[dict]:
     answers, (_, _, questions) = VARIANTS[variant][1](), _asked()
     rows = []
     for skill in SKILLS:
         group = [
-            (a, b, right(a, q), right(b, q))
+            (a, b, _grounding.right(a, q.answer), _grounding.right(b, q.answer))
             for a, b, q in zip(answers, _reference(), questions, strict=True)
             if q.skill == skill
         ]
