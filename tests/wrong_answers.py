@@ -710,6 +710,13 @@ def _far_from(middle):
     return lambda tokens, n: (tokens - middle(tokens)).norm(dim=1).topk(n).indices.sort().values
 
 
+def _farthest_from_each_other(tokens, n):
+    kept = [int((tokens - tokens.median(0).values).norm(dim=1).argmax())]
+    while len(kept) < n:
+        kept.append(int(torch.cdist(tokens, tokens[kept]).min(dim=1).values.argmax()))
+    return sorted(kept)
+
+
 RIGHT_ANSWERS = {
     "choosing_and_evaluating.circular": [
         with_counters,
@@ -845,6 +852,7 @@ RIGHT_ANSWERS = {
     "shipping.keep": [
         _far_from(lambda tokens: tokens.mean(0)),
         lambda tokens, n: sorted(shipping.keep(tokens, n).tolist()),
+        _farthest_from_each_other,
         lambda tokens, n: (
             (F.normalize(tokens, dim=1) @ F.normalize(tokens, dim=1).T)
             .mean(1)
@@ -1522,6 +1530,11 @@ WRONG_ANSWERS = {
         (_only_the_end, "names 'scores', and the step is 'normalize'"),
         (_compared(_close, chained=True, last_first=True), "Name the first"),
         (_compared(lambda a, b: (a != b).any()), "Compare with a tolerance"),
+        (_compared(lambda a, b: not numpy.allclose(a, b)), "too narrow for numbers near 0"),
+        (
+            _compared(lambda a, b: _close(numpy.sort(a, None), numpy.sort(b, None))),
+            "number by number",
+        ),
         (_compared(lambda a, b: (abs(a * 1.0 - b) > 1e-2).any()), "it gives NaN"),
         (_compared(_close, pictures=slice(1)), "Compare all pictures"),
         (_compared(_close, pictures=slice(2)), "picture 1 or 2 alone"),
@@ -1530,7 +1543,7 @@ WRONG_ANSWERS = {
         (_compared(_close, pictures=slice(-1, None)), "picture 2 or 3 alone"),
         (_picture_by_picture, "before you go on to the next"),
         (_compared(_close, shapes=False), "look at shapes first"),
-        (_compared(_farther_than(0.05)), "differ by up to 0.04 there"),
+        (_compared(_farther_than(0.05)), "differ by up to 0.04 (of numbers"),
         (_compared(_farther_than(0.2)), "tolerance too wide"),
         (_compared(_farther_than(1)), "tolerance too wide"),
         (_compared(lambda a, b: numpy.isclose(a, b, atol=1e-3).mean() < 0.99), "one number wrong"),
@@ -1551,10 +1564,15 @@ WRONG_ANSWERS = {
         (lambda tokens, n: torch.arange(n), "the same tokens of every picture"),
         (lambda tokens, n: shipping.keep(tokens, n).flip(0), "not in the order of the picture"),
         (lambda tokens, n: shipping.keep(tokens, 16), "Of 8 tokens asked for"),
-        (lambda tokens, n: tokens[shipping.keep(tokens, n)], "return the 16 numbers"),
+        (lambda tokens, n: shipping.keep(tokens, 8), "Of 16 tokens asked for"),
+        (lambda tokens, n: tokens[shipping.keep(tokens, n)], "return the 8 numbers"),
         (lambda tokens, n: tokens.norm(dim=1) > 0, "a mask of True and False"),
         (lambda tokens, n: tokens.norm(dim=1).topk(n).indices.sort().values, "unlike most others"),
-        (_at_random, "about as many as at random"),
+        (
+            lambda tokens, n: shipping.keep(tokens, 2 * n)[:n],
+            "of 56 answers are right, and 85% are wanted",
+        ),
+        (_at_random, "tokens at random leave about half"),
         (lambda tokens, n: 64 + shipping.keep(tokens, n), "from 0 to 63"),
         (
             lambda tokens, n: (
