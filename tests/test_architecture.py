@@ -18,7 +18,7 @@ CEILINGS = {
     "widgets": 165,
     "training": 1410,
     "figures": 1160,
-    "evaluation": 4228,
+    "evaluation": 4380,
     "collators": 735,
     "loading": 1825,
     "prompts": 350,

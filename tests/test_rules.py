@@ -273,3 +273,87 @@ def test_bad_input_gets_one_sentence(call, error, words):
     with pytest.raises(error, match=words) as caught:
         call()
     assert "\n" not in str(caught.value) and str(caught.value)[-1] in ".?"
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "shop": {"type": "string"},
+        "total": {"type": "string", "description": "as it is printed"},
+        "items": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+    },
+    "required": ["shop", "total"],
+}
+TRUTH = {"shop": "Tea House", "total": "1.20", "items": [{"name": "Tea"}, {"name": "Milk"}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "valid", "complete", "right", "says"),
+    [
+        ({}, True, True, True, ()),
+        ({"total": "1.2"}, True, True, False, ("total",)),
+        ({"total": 1.2}, False, True, False, ("total: 1.2 is not of type 'string'.", "total")),
+        ({"total": None}, False, True, False, ("total: None is not", "total")),
+        ({"total": ...}, True, False, False, ("total",)),
+        ({"items": [{"name": "Tea"}]}, True, False, False, ("items.1.name",)),
+        ({"items": [{"name": "Tea"}, {}]}, True, False, False, ("items.1.name",)),
+        ({"items": []}, True, False, False, ("items.0.name", "items.1.name")),
+        ({"items": "Tea"}, False, False, False, ("items: 'Tea' is not of", "items.0.name",
+                                                 "items.1.name")),
+        ({"extra": 1}, True, True, True, ()),
+    ],
+)  # fmt: skip
+def test_valid_complete_and_right_are_three_things(change, valid, complete, right, says):
+    value = {key: part for key, part in {**TRUTH, **change}.items() if part is not ...}
+    read = evaluation.json_answer(json.dumps(value), SCHEMA, TRUTH)
+    assert (read.valid, read.complete, read.right) == (valid, complete, right)
+    said = (*read.faults, *read.missing, *read.wrong)
+    assert len(said) == len(says) and all(s.startswith(w) for s, w in zip(said, says)), said
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "Tea", '```json\n{"shop": "Tea"}\n```', '{"shop": "Tea', '{"total": NaN}', "[" * 100_000],
+)
+def test_what_is_no_json_is_neither_valid_nor_complete(answer):
+    read = evaluation.json_answer(answer, SCHEMA, TRUTH)
+    assert (read.valid, read.complete, read.right) == (False, False, False)
+    assert read.value is None and read.faults[0].startswith("It is no JSON: ")
+
+
+def test_one_and_true_are_two_values():
+    schema = {"type": "object"}
+    assert not evaluation.json_answer('{"open": 1}', schema, {"open": True}).right
+    assert evaluation.json_answer('{"n": 1}', schema, {"n": 1.0}).right
+
+
+@pytest.mark.parametrize(
+    ("schema", "error", "says"),
+    [
+        ("{}", TypeError, "schema is of type str: a JSON Schema is a dict such as"),
+        (None, TypeError, "schema is of type NoneType"),
+        ([], TypeError, "schema is of type list"),
+        ({"type": "text"}, ValueError, "no JSON Schema: 'text' is not valid .*at type"),
+        ({"properties": {"total": "string"}}, ValueError, "'string' is .*at properties.total"),
+        ({"properties": [1]}, ValueError, "at properties"),
+        ({"pattern": "("}, ValueError, "not a 'regex'"),
+        ({"total": "string"}, ValueError, "^The schema is .* allows everything: .* only 'total'"),
+        ({1: 2}, ValueError, "only 1"),
+        ({"properties": {"a": {"kind": 1}}}, ValueError, "^The property 'a' is .* only 'kind'"),
+        ({"items": {"name": "string"}}, ValueError, "^What 'items' says is .* only 'name'"),
+        ({"$ref": "http://127.0.0.1:9/x"}, ValueError, "refers to 'http://127.0.0.1:9/x', which"),
+        ({"$ref": "#/$defs/x"}, ValueError, "refers to '.*x', which is not in it"),
+        ({"$ref": "#"}, ValueError, "refers to itself"),
+    ],
+)
+def test_what_is_no_json_schema_is_told_in_one_sentence(schema, error, says):
+    with pytest.raises(error, match=says) as caught:
+        evaluation.json_answer("{}", schema, {})
+    assert str(caught.value).count("\n") == 0 and str(caught.value).endswith(".")
+
+
+def test_an_answer_that_is_no_text_is_named():
+    with pytest.raises(TypeError, match="The answer is of type dict: it must be text"):
+        evaluation.json_answer({}, SCHEMA, TRUTH)

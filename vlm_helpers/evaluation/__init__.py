@@ -34,6 +34,7 @@ from vlm_helpers.evaluation._statistics import (
 )
 from vlm_helpers.evaluation.rules import (
     RULES,
+    JsonAnswer,
     Letter,
     Rule,
     anls,
@@ -41,6 +42,7 @@ from vlm_helpers.evaluation.rules import (
     cer,
     cider,
     extract,
+    json_answer,
     mathvista,
     mmmu_open,
     ocrbench,
@@ -61,6 +63,7 @@ __all__ = [
     "Difference",
     "Exam",
     "GainAndLeakage",
+    "JsonAnswer",
     "Letter",
     "Pair",
     "Ratings",
@@ -83,6 +86,7 @@ __all__ = [
     "floors",
     "gain_and_leakage",
     "interval",
+    "json_answer",
     "mathvista",
     "mmmu_open",
     "ocrbench",

@@ -17,12 +17,14 @@ from vlm_helpers.evaluation.rules.choice import RULES, Letter, by_rule, extract
 from vlm_helpers.evaluation.rules.mathvista import mathvista
 from vlm_helpers.evaluation.rules.mmmu import mmmu_open
 from vlm_helpers.evaluation.rules.ocrbench import ocrbench
+from vlm_helpers.evaluation.rules.structured import JsonAnswer, json_answer
 from vlm_helpers.evaluation.rules.text import anls, cer, wer
 from vlm_helpers.evaluation.rules.vqa import vqa_accuracy
 from vlm_helpers.evaluation.rules.yesno import yes_or_no
 
 __all__ = [
     "RULES",
+    "JsonAnswer",
     "Letter",
     "Rule",
     "anls",
@@ -30,6 +32,7 @@ __all__ = [
     "cer",
     "cider",
     "extract",
+    "json_answer",
     "mathvista",
     "mmmu_open",
     "ocrbench",

@@ -1,0 +1,140 @@
+"""An answer that is to be JSON: valid, complete and right are three different things.
+
+The form is that of a JSON Schema (json-schema.org, draft 2020-12), checked by the package
+`jsonschema`; no schema is fetched from anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from vlm_helpers.evaluation.rules._given import text
+
+_WORDS = ("$schema", "$id", "$defs", "$comment", "title", "description", "default", "examples")
+
+
+class JsonAnswer(NamedTuple):
+    """What there is to say of an answer that is to be JSON.
+
+    Attributes:
+        value: what the answer holds; None where it is no JSON.
+        faults: why it is not valid: no JSON, or not of the schema's form; a sentence each.
+        missing: paths of what the schema requires, or the truth has, and the answer does not.
+        wrong: paths of the values that are there and differ from the truth, as "items.0.price".
+    """
+
+    value: Any
+    faults: tuple[str, ...]
+    missing: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+    @property
+    def valid(self) -> bool:
+        return not self.faults
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is there, whatever it says."""
+        return self.value is not None and not self.missing
+
+    @property
+    def right(self) -> bool:
+        """Whether it is valid and complete, and says the truth everywhere."""
+        return self.valid and self.complete and not self.wrong
+
+
+def json_answer(answer: str, schema: Mapping[str, Any], truth: Any) -> JsonAnswer:
+    """An answer against a JSON Schema and against the truth.
+
+    Args:
+        answer: what the model wrote; words or fences around the JSON make it none.
+        schema: a JSON Schema, as a dict.
+        truth: the right value, such as the `fields` of a page that the schema asks for. Values are
+            compared as they are, texts letter by letter.
+    Raises:
+        TypeError: for an answer that is no text, or a schema that is no dict.
+        ValueError: for what is no JSON Schema.
+    """
+    check = _validator(schema)
+    try:
+        value = json.loads(text("The answer", answer), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        return JsonAnswer(None, (f"It is no JSON: {error}.",), (), ())
+    faults, missing = [], []
+    for error in _errors(check, value):
+        place = [*map(str, error.absolute_path)]
+        if error.validator == "required":
+            absent = (name for name in error.validator_value if name not in error.instance)
+            missing += [".".join([*place, name]) for name in absent]
+        else:
+            faults.append(f"{'.'.join(place) or 'the whole'}: {error.message}.")
+    there, right = dict(_leaves(value)), dict(_leaves(truth))
+    for path in right:
+        if path not in there and not any(f"{path}.".startswith(f"{one}.") for one in missing):
+            missing.append(path)
+    wrong = (path for path in right if path in there and not _same(there[path], right[path]))
+    return JsonAnswer(value, tuple(faults), tuple(dict.fromkeys(missing)), tuple(wrong))
+
+
+def _validator(schema: Any) -> Any:
+    from jsonschema import Draft202012Validator, SchemaError
+    from referencing import Registry
+
+    if not isinstance(schema, Mapping):
+        raise TypeError(
+            f"schema is of type {type(schema).__name__}: a JSON Schema is a dict such as "
+            '{"type": "object", "properties": {"total": {"type": "string"}}}.'
+        )
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = ".".join(map(str, error.absolute_path))
+        raise ValueError(
+            f"This is no JSON Schema: {error.message}{f' (at {place})' if place else ''}."
+        ) from None
+    _check_keywords(schema, "the schema", {*Draft202012Validator.VALIDATORS, *_WORDS})
+    return Draft202012Validator(schema, registry=Registry())  # an empty one fetches nothing
+
+
+def _check_keywords(schema: Any, place: str, known: set[str]) -> None:
+    """An example of the answer passes as a schema: it has no keyword, so it allows everything."""
+    if not isinstance(schema, Mapping) or not schema:
+        return
+    if not known & set(schema):
+        raise ValueError(
+            f"{place[0].upper()}{place[1:]} is no JSON Schema but allows everything: it has no "
+            f"keyword, such as 'type' or 'properties', only {', '.join(map(repr, schema))}."
+        )
+    for name, part in schema.get("properties", {}).items():
+        _check_keywords(part, f"the property {name!r}", known)
+    _check_keywords(schema.get("items"), "what 'items' says", known)
+
+
+def _errors(check: Any, value: Any) -> list:
+    from referencing.exceptions import Unresolvable
+
+    try:
+        return list(check.iter_errors(value))
+    except Unresolvable as error:
+        raise ValueError(f"The schema refers to {error.ref!r}, which is not in it.") from None
+    except RecursionError:
+        raise ValueError("The schema refers to itself without an end.") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value in JSON")
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values in nested dicts and lists by path; an empty one is a value itself."""
+    if not isinstance(value, dict | list) or not value:
+        yield path, value
+        return
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _leaves(part, f"{path}.{key}" if path else str(key))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
