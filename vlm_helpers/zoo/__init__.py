@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 from typing import Any
 
 from vlm_helpers._words import did_you_mean
@@ -41,7 +42,8 @@ class Tiny:
 
     def prepare(self, picture: Any, text: str) -> dict[str, Any]:
         """The model's inputs for one picture and a text after it, as PyTorch tensors."""
-        options = {"return_legacy_image_output": False} if self.family.name == "fuyu" else {}
+        newer = "return_legacy_image_output"  # Fuyu's; transformers 5.15 has none
+        options = {newer: False} if newer in signature(self.processor.__call__).parameters else {}
         prompt = self.family.marker + text
         return dict(self.processor(images=picture, text=prompt, return_tensors="pt", **options))
 

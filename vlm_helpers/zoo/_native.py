@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import (
     CLIPImageProcessorPil,
@@ -128,12 +129,12 @@ class PatchesOfArrays(FuyuImageProcessorPil):
     """Fuyu's image processor without torchvision.
 
     In transformers 5.23 `patchify_image` of the PIL version expects NumPy arrays and is handed
-    tensors; this one takes either.
+    tensors; in 5.15 it is handed both. This one takes either, and gives back what it was given.
     """
 
-    def patchify_image(self, image: Any, patch_size: Any = None) -> torch.Tensor:
-        patches = super().patchify_image(torch.as_tensor(image).numpy(), patch_size)
-        return torch.as_tensor(patches)
+    def patchify_image(self, image: Any, patch_size: Any = None) -> Any:
+        patches = super().patchify_image(np.asarray(image), patch_size)
+        return torch.from_numpy(patches) if torch.is_tensor(image) else patches
 
 
 def fuyu() -> tuple[Any, Any]:
@@ -141,6 +142,7 @@ def fuyu() -> tuple[Any, Any]:
     processor = FuyuProcessor(PatchesOfArrays(), tokenizer)
     config = FuyuConfig(
         text_config=text_config("persimmon", len(tokenizer)),
+        hidden_size=WIDTH,  # transformers 5.15 takes the connector's width from here
         patch_size=30,
         image_token_id=processor.image_token_id,
     )

@@ -32,18 +32,20 @@ def byte_tokenizer(image_token: str | None = "<image>") -> PreTrainedTokenizerFa
 def fuyu_tokenizer() -> PreTrainedTokenizerFast:
     """One token a character, Fuyu's own tokens, and a `▁` at the start of every text.
 
-    Fuyu's processor drops the first token of the picture's part and takes it for that `▁`.
+    Fuyu's processor drops the first token of the picture's part and takes it for that `▁`. In
+    transformers 5.15 it asks the vocabulary for the token that it pads with by its name.
     """
-    words = [*SPECIAL, "<unk>", *FUYU, "▁", *string.printable]
+    pad = "|ENDOFTEXT|"
+    words = [pad, *SPECIAL[1:], "<unk>", *FUYU, "▁", *string.printable]
     backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, "<unk>"))
     backend.normalizer = normalizers.Prepend("▁")
-    tags = "|".join(word.replace("|", r"\|") for word in (*SPECIAL, *FUYU))
+    tags = "|".join(word.replace("|", r"\|") for word in (pad, *SPECIAL[1:], *FUYU))
     backend.pre_tokenizer = pre_tokenizers.Split(Regex(rf"{tags}|[\s\S]"), "isolated")
-    return _wrapped(backend, unk_token="<unk>")
+    return _wrapped(backend, pad, unk_token="<unk>")
 
 
-def _wrapped(backend: Tokenizer, **options) -> PreTrainedTokenizerFast:
-    pad, start, end = SPECIAL
+def _wrapped(backend: Tokenizer, pad: str = SPECIAL[0], **options) -> PreTrainedTokenizerFast:
+    _, start, end = SPECIAL
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token=pad,
