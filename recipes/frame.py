@@ -155,7 +155,7 @@ def both_rows(data: DataArguments) -> tuple[Any, Any]:
 
 def named(model: str) -> tuple[str, str]:
     """Where a model's files are, and what a card calls it."""
-    if model in ("pocket-llava", "pocket-llava-base"):
+    if model in vh.loading.SHIPPED:
         return os.path.relpath(vh.loading.pocket_folder(model)), model  # it goes into the adapter
     return model, Path(model).resolve().name if Path(model).is_dir() else model
 

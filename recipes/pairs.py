@@ -13,8 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from vlm_helpers import pages, scenes
-from vlm_helpers.pages import _things
-from vlm_helpers.pages.atlas import things
 
 PLAUSIBLE = 12  # so many of the absent things that fit best may be named in place of one
 SCENE_SIZE = 192  # pixels: half of what scenes are drawn in, for they are simple
@@ -38,12 +36,8 @@ def exists(skill: str, subject: Any, seed: int) -> Texts | None:
 
 
 def plausible(page: pages.Page) -> list[str]:
-    """Names of what is not there, the likeliest first; none that something there may go by."""
-    present, known = set(page.fields["things"]), things()
-    score = dict(zip(known.names, _things.likely(present).tolist()))
-    absent = [name for name in known.names if name not in present
-              and not known.near.get(name, frozenset()) & present]  # fmt: skip
-    return sorted(absent, key=lambda name: -round(score[name], 9))[:PLAUSIBLE]
+    """Names of what is not there, the likeliest first."""
+    return pages.likely_absent(page.fields["things"])[:PLAUSIBLE]
 
 
 def thing_name(page: pages.Page, seed: int) -> Texts | None:

@@ -16,12 +16,13 @@ does.
 
 from vlm_helpers.loading._browse import browse
 from vlm_helpers.loading._card import Card
-from vlm_helpers.loading._checkpoints import get_folder, pocket_folder
+from vlm_helpers.loading._checkpoints import SHIPPED, get_folder, pocket_folder
 from vlm_helpers.loading._load import estimate_memory, load
 from vlm_helpers.loading._vlm import VLM
 from vlm_helpers.pictures import to_rgb
 
 __all__ = [
+    "SHIPPED",
     "VLM",
     "Card",
     "browse",

@@ -15,6 +15,7 @@ from vlm_helpers._questions import (
 )
 from vlm_helpers.pages._kind import SIZES, SPLITS
 from vlm_helpers.pages._page import KINDS, SKILLS, Characters, Element, Page, sample
+from vlm_helpers.pages._things import likely_absent
 
 __all__ = [
     "KINDS",
@@ -26,6 +27,7 @@ __all__ = [
     "Element",
     "Page",
     "Question",
+    "likely_absent",
     "location_tokens",
     "multiple_choice",
     "sample",

@@ -191,6 +191,21 @@ def likely(present) -> np.ndarray:
     return themes @ _shares() / themes.sum()
 
 
+def likely_absent(present) -> list[str]:
+    """The things that are not there, those first that most often stand with what is there.
+
+    `present`: the names of what is there. Left out are those by whose name something there may go.
+    """
+    score = dict(zip(things().names, likely(present).round(9).tolist()))
+    return sorted(_others(present), key=lambda name: -score[name])
+
+
+def _others(present) -> list[str]:
+    known = things()
+    return [name for name in known.names if name not in present
+            and not known.near.get(name, frozenset()) & set(present)]  # fmt: skip
+
+
 def absent(present, setting: str, draws: Draws) -> str:
     """A thing that is not there, as POPE asks for it.
 
@@ -200,14 +215,12 @@ def absent(present, setting: str, draws: Draws) -> str:
             core things of all themes; "adversarial": one of those that most often stand with what
             is there.
     """
-    known = things()
-    others = [name for name in known.names if name not in present
-              and not known.near.get(name, frozenset()) & set(present)]  # fmt: skip
+    others = _others(present)
     if setting == "random":
         return draws.pick(others)
     if setting == "popular":
         return draws.pick([name for name in others if name in core()])
-    score = dict(zip(known.names, likely(present).round(9).tolist()))
+    score = dict(zip(things().names, likely(present).round(9).tolist()))
     # shuffled, so that equal ones take turns
     ranked = sorted(draws.shuffled(others), key=lambda name: -score[name])
     return draws.pick(ranked[:ADVERSARIAL])
