@@ -23,17 +23,11 @@ from __future__ import annotations
 
 import functools
 import random
-import tempfile
-from contextlib import redirect_stdout
-from io import StringIO
 
 import datasets
-import torch
-import transformers
-from peft import LoraConfig
-from trl import SFTConfig, SFTTrainer
 
 import vlm_helpers as vh
+from recipes.experiments import _tuning
 
 BATCH, STEPS, REPLAY_STEPS, POINTS = 8, 48, 16, (16, 48, 64)
 RATES = {
@@ -164,40 +158,29 @@ def tuned(
     seen=lambda model, processor, step, last: None,
 ):
     """pocket-llava with the new skill, and its processor; `seen` is called at each of `POINTS`."""
-    datasets.disable_progress_bars()
-    torch.manual_seed(seed)
-    vlm = vh.load("pocket-llava", dtype="float32")
+    vlm = _tuning.begin("pocket-llava", seed)
     model, processor = vlm.model, vlm.processor
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(trained != "projector" or "multi_modal_projector" in name)
-    config = None
-    if trained == "LoRA":
-        config = LoraConfig(r=16, lora_alpha=32, target_modules=r".*language_model.*_proj")
+    config = _tuning.lora() if trained == "LoRA" else None
     answers_only = vh.collators.AnswerCollator(processor) if labels == "answers" else None
     rows = phases(seed, replay)
     total, done = sum(map(len, rows)) // BATCH, 0
 
-    class Points(transformers.TrainerCallback):
-        def on_step_end(self, args, state, control, model, **_):
-            step = done + state.global_step
-            if step in POINTS or step == total:
-                seen(model.eval(), processor, step, step == total)
-                model.train()
+    def point(step: int, model) -> None:
+        seen(model, processor, done + step, done + step == total)
 
     for phase in rows:
         steps = len(phase) // BATCH
-        with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
-            options = SFTConfig(
-                output_dir=folder, max_steps=steps, per_device_train_batch_size=BATCH, seed=seed,
-                learning_rate=rate, warmup_steps=5, lr_scheduler_type="cosine", max_length=None,
-                gradient_checkpointing=False, use_cpu=not torch.cuda.is_available(), bf16=False,
-                logging_steps=steps, save_strategy="no", report_to="none", disable_tqdm=True,
-            )  # fmt: skip
-            trainer = SFTTrainer(
-                model, options, train_dataset=phase, data_collator=answers_only,
-                processing_class=processor, peft_config=config, callbacks=[Points()],
-            )  # fmt: skip
-            trainer.train()
+        options = {
+            "max_steps": steps, "per_device_train_batch_size": BATCH, "seed": seed,
+            "learning_rate": rate, "warmup_steps": 5, "lr_scheduler_type": "cosine",
+        }  # fmt: skip
+        trainer = _tuning.train(
+            "sft", model, phase, options, processing_class=processor, peft_config=config,
+            data_collator=answers_only,
+            callbacks=[_tuning.Points([at - done for at in (*POINTS, total)], point)],
+        )  # fmt: skip
         model, config, done = trainer.model, None, done + steps
     return model.eval(), processor
 
