@@ -167,6 +167,7 @@ def test_what_is_imported_is_declared():
 
 OURS = {"vlm_helpers", "recipes", "tests", "tools", "conftest"}
 INSIDE = {  # what runs inside a tool, in its own environment, or with packages of its own
+    "recipes/experiments/ocr.py": {"rapidocr"},  # recipes/ocr.txt
     "recipes/export.py": {"onnxruntime"},  # recipes/shipping.txt
     "recipes/lmms_eval/pocket.py": {"lmms_eval"},
     "recipes/vlmevalkit/models.py": {"vlmeval"},

@@ -82,6 +82,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False, float_format="%.4g")
     minutes = sum(outcome["seconds"] for outcome in kept) / 60
+    libraries = (*LIBRARIES, *getattr(module, "LIBRARIES", ()))  # and what it needs besides
     dates = sorted({outcome["date"] for outcome in kept})
     (folder / f"{name}.md").write_text(
         f"# {name}\n\n{module.__doc__.strip()}\n\n"
@@ -89,7 +90,7 @@ def write(
         f"- Settings: {len(settings)}; rows: {len(rows)}; minutes in all: {minutes:.0f}\n"
         f"- Machine: {'; '.join(sorted({outcome['machine'] for outcome in kept}))}\n"
         f"- Date: {' to '.join(dict.fromkeys((dates[0], dates[-1])))}\n"
-        f"- Versions: {', '.join(f'{library} {version(library)}' for library in LIBRARIES)}\n"
+        f"- Versions: {', '.join(f'{library} {version(library)}' for library in libraries)}\n"
     )
 
 
