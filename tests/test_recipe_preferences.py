@@ -3,7 +3,10 @@
 import contextlib
 import importlib
 import io
+import json
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
@@ -82,17 +85,52 @@ def test_two_processes_are_as_one(alone, rows, tmp_path):
     assert_same_adapter(tmp_path, alone, atol=2e-3)
 
 
-def test_killed_and_resumed(rows, tmp_path):
+def test_two_processes_share_a_group_of_answers(monkeypatch, rows, tmp_path):
+    monkeypatch.setenv("NOTES", str(tmp_path))
+    launch = ("-m", "accelerate.commands.launch", "--config_file", "recipes/accelerate/cpu.yaml")
+    run([sys.executable, *launch, "-m", "recipes.preferences",
+         *options("grpo", rows, tmp_path / "out", "--per_device_train_batch_size", 2, "--probe", 0,
+                  "--reward_funcs", f"{__name__}.noted")])  # fmt: skip
+    one, other = ([json.loads(line) for line in (tmp_path / rank).read_text().splitlines()]
+                  for rank in "01")  # fmt: skip
+    assert [step["prompts"] for step in one] == [step["prompts"] for step in other]
+    assert [step["answers"] for step in one] != [step["answers"] for step in other]
+    means = [sum(a["rewards"] + b["rewards"]) / 4 for a, b in zip(one, other)]
+    assert len(means) == 2 and logged(tmp_path / "out", "reward") == pytest.approx(means)
+    assert vh.load("pocket-llava", adapter=tmp_path / "out")
+
+
+def noted(prompts, completions, truth, kind, **columns):
+    """As `short`; and each process notes what it was handed."""
+    step = {
+        "prompts": [prompt[0]["content"][-1]["text"] for prompt in prompts],
+        "answers": [completion[0]["content"] for completion in completions],
+        "rewards": short(completions, truth, kind),
+    }
+    with Path(os.environ["NOTES"], os.environ["RANK"]).open("a") as file:
+        file.write(json.dumps(step) + "\n")
+    return step["rewards"]
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("dpo", ("--per_device_train_batch_size", 2)),
+        ("grpo", ("--reward_funcs", f"{__name__}.short")),
+    ],
+)
+def test_killed_and_resumed(method, more, rows, tmp_path):
     """A run that is killed and started again ends where one does that was left alone."""
-    more = ("--max_steps", 6, "--save_steps", 1, "--preflight", "false", "--probe", 0,
-            "--per_device_train_batch_size", 2)  # fmt: skip
-    here("dpo", rows, tmp_path / "whole", *more)
+    more = ("--max_steps", 6, "--save_steps", 1, "--preflight", "false", "--probe", 0, *more)
+    here(method, rows, tmp_path / "whole", *more)
     words = [sys.executable, "-m", "recipes.preferences",
-             *options("dpo", rows, tmp_path / "killed", *more)]  # fmt: skip
+             *options(method, rows, tmp_path / "killed", *more)]  # fmt: skip
     run_and_kill(words, tmp_path / "killed" / "checkpoint-1")
-    assert "Going on from" in here("dpo", rows, tmp_path / "killed", *more)
+    assert "Going on from" in here(method, rows, tmp_path / "killed", *more)
     assert_same_adapter(tmp_path / "whole", tmp_path / "killed", atol=1e-6)
-    assert logged(tmp_path / "killed") == pytest.approx(logged(tmp_path / "whole"))
+    for name in ("loss", "reward"):  # GRPO's answers are sampled: the same ones
+        found, due = logged(tmp_path / "killed", name), logged(tmp_path / "whole", name)
+        assert found == pytest.approx(due) and len(due) in (0, 6)
 
 
 def test_all_weights_have_a_reference(rows, tmp_path):
