@@ -72,6 +72,9 @@ def orthogonal(x: torch.Tensor, iterations: int) -> torch.Tensor:
     return x
 
 
+ADAMW_AT_MOST = 1.5e-3  # inside the layers: larger steps of norms and biases undo what Muon learns
+
+
 def make_optimizers(trainee, learns: dict[str, float], device: str) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest.
 
@@ -86,8 +89,11 @@ def make_optimizers(trainee, learns: dict[str, float], device: str) -> list[torc
     for name, rate in learns.items():
         for p in trainee.part(name):
             p.requires_grad_(True)
-            inside = p.ndim == 2 and id(p) not in ends and min(p.shape) > 64
-            (matrices if inside else others).append({"params": [p], "lr": rate})
+            if p.ndim == 2 and id(p) not in ends and min(p.shape) > 64:
+                matrices.append({"params": [p], "lr": rate})
+            else:
+                most = rate if id(p) in ends else min(rate, ADAMW_AT_MOST)
+                others.append({"params": [p], "lr": most})
     found = [torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.01, fused=True)]
     if matrices and bfloat16_is_quick(device):
         found.append(torch.optim.Muon(matrices, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))

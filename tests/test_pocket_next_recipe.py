@@ -239,6 +239,38 @@ def test_a_stage_for_a_gpu_draws_more_of_everything(processor):
     assert len(batch["pixels"]) == 12
 
 
+def test_a_stage_holds_fast_what_the_tower_sees_where_nothing_is_printed(processor):
+    stage = stages.Stage(
+        "read", 1, 6, {"vision": 1e-4}, {"text": 4, "shapes": 1, "things": 1}, near=2.0
+    )
+    run = train.NextRun(processor, train.Trainee(parts.make_model(processor.tokenizer)))
+    run.begin(stage)
+    batch = train.Steps(stage, 0, processor)[0]
+    with torch.no_grad():
+        loss, logs = run.trainee(batch, stage)
+        assert logs["moved"] == 0 and loss == logs["letters"] > 0
+        run.trainee.sight.tower.embeddings.patch_embedding.weight.mul_(1.5)
+        loss, logs = run.trainee(batch, stage)
+        assert logs["moved"] > 0 and loss == logs["letters"] + 2 * logs["moved"]
+        others = (batch["letters"] == sight.UNKNOWN).flatten(1).all(1)
+        assert others.tolist() == [False] * 4 + [True] * 2
+        batch["pixels"][~others] = 0.0
+        assert run.trainee(batch, stage)[1]["moved"] == logs["moved"]
+
+
+def test_plain_print_has_few_fonts_and_whole_sizes():
+    heights = [text.sheet(text.Draws(f"plain/{i}"), plain=True).heights for i in range(6)]
+    assert {float(size) for found in heights for size in found} <= {8, 9, 10, 11, 12, 13, 14}
+
+
+def test_norms_take_smaller_steps_than_matrices():
+    model = parts.make_model(parts.make_processor(parts.longer_tokenizer(TEXTS)).tokenizer)
+    rates = {"vision": 3e-3, "heads": 2e-3}
+    adamw, muon = optimizers.make_optimizers(train.Trainee(model), rates, "cpu")
+    assert {group["peak"] for group in muon.param_groups} == {3e-3}
+    assert {group["peak"] for group in adamw.param_groups} == {1.5e-3, 2e-3}
+
+
 # --- the measuring --------------------------------------------------------------------------------
 
 

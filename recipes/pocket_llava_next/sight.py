@@ -122,12 +122,12 @@ class Sight(torch.nn.Module):
     def losses(self, features, labels: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """One for each kind of label."""
         return {
-            "letters": self._letter_loss(features, labels["letters"]),
+            "letters": self.letter_loss(features, labels["letters"]),
             "things": self._thing_loss(features, labels["things"]),
             "shapes": self.shapes.loss(features, labels["shapes"]),
         }
 
-    def _letter_loss(self, features, labels):
+    def letter_loss(self, features, labels):
         scores = self.letters(features).view(-1, N_LETTERS).float()
         targets = labels[..., :SLOTS].reshape(-1)
         each = F.cross_entropy(scores, targets, self.weight, ignore_index=UNKNOWN, reduction="sum")

@@ -23,13 +23,14 @@ Tile = tuple[np.ndarray, dict[str, np.ndarray]]  # pixels [3, 96, 96], labels [6
 # --- tiles for the tower --------------------------------------------------------------------------
 
 
-def text_tiles(draws: Draws, count: int, hard: float) -> Iterator[Tile]:
-    """Tiles cut anywhere from one sheet of plain text, some of them shrunk."""
-    sheet = text.sheet(draws, hard)
+def text_tiles(draws: Draws, count: int, hard: float, plain: float = 0.0) -> Iterator[Tile]:
+    """Tiles cut anywhere from one sheet of text, some of them shrunk unless it is plain print."""
+    is_plain = draws.chance(plain)
+    sheet = text.sheet(draws, hard, plain=is_plain)
     for _ in range(count):
-        scale = draws.uniform(0.7, 1.3) if draws.chance(0.25 * hard) else 1.0
+        scale = draws.uniform(0.7, 1.3) if not is_plain and draws.chance(0.25 * hard) else 1.0
         room = sheet.ink.width - IMAGE_SIZE * scale
-        strength = draws.uniform(0, 9) * draws.chance(0.5 * hard)
+        strength = draws.uniform(0, 9) * draws.chance(0.2 if is_plain else 0.5 * hard)
         noise = np.random.RandomState(draws.below(2**31)).normal(0, 1, (IMAGE_SIZE,) * 2)
         x, y = (draws.uniform(0, room) for _ in range(2))
         if scale == 1:  # the tiles of a page that fits its grid are cut between pixels
@@ -81,11 +82,13 @@ def _overlap(a, b) -> float:
     return max(0, wide) * max(0, high) / min(areas)
 
 
-def tiles(draws: Draws, seed: int, counts: dict[str, int], hard: float) -> dict[str, np.ndarray]:
+def tiles(
+    draws: Draws, seed: int, counts: dict[str, int], hard: float, plain: float = 0.0
+) -> dict[str, np.ndarray]:
     """A batch for the tower: so many tiles of each kind, with all their labels."""
     found: list[Tile] = []
     while (left := counts.get("text", 0) - len(found)) > 0:
-        found += text_tiles(draws, min(6, left), hard)
+        found += text_tiles(draws, min(6, left), hard, plain)
     found += [shape_tile(draws, seed + i) for i in range(counts.get("shapes", 0))]
     found += [thing_tile(draws) for _ in range(counts.get("things", 0))]
     found += page_tiles(draws, seed, counts.get("pages", 0))

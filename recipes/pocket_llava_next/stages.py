@@ -14,6 +14,9 @@ class Stage(loop.Stage):
     Attributes:
         draws: what is drawn, by weight: "strips", "pages", "scenes"; for a stage that trains the
             tower alone, how many tiles of each kind ("text", "pages", "things", "shapes").
+        near: weight of staying near what the tower was when the stage began, on tiles without
+            print; of the labels only the letters count then.
+        plain: share of printed sheets in four fonts, sharp and straight.
         lines: a strip shows up to so many lines.
         read: share of pages whose whole text is asked for.
         room: tokens for questions and answers beside a picture.
@@ -23,6 +26,8 @@ class Stage(loop.Stage):
 
     draws: dict[str, float]
     _: KW_ONLY
+    near: float = 0.0
+    plain: float = 0.0
     lines: int = 0
     read: float = 0.0
     room: int = 320
@@ -44,9 +49,15 @@ STAGES = (
     ),
     # small print in many fonts wants larger batches and smaller steps
     Stage(
-        "sharpen", 5000, 48, {"vision": 7e-4, "heads": 1e-3},
+        "sharpen", 3832, 48, {"vision": 7e-4, "heads": 1e-3},
         {"text": 24, "pages": 14, "things": 8, "shapes": 2},
-        dense=1.0, warm=50, decay=3500,
+        dense=1.0, warm=50,
+    ),
+    # print alone, in large steps; what the tower sees of things and shapes is held fast
+    Stage(
+        "read", 4400, 54, {"vision": 3e-3, "heads": 2e-3},
+        {"text": 40, "pages": 6, "things": 5, "shapes": 3}, near=1.0, plain=0.75,
+        warm=40, decay=1800,
     ),
     # the decoder learns to look: what stands on a strip, word for word; the tower rests
     Stage(

@@ -110,9 +110,14 @@ def _colors(draws: Draws, hard: float) -> tuple[tuple, tuple]:
     return (dark, light) if draws.chance(0.12 * hard) else (light, dark)
 
 
-def sheet(draws: Draws, hard: float = 1.0, side: int = 240) -> Print:
+PLAIN = ("deja", "deja-bold", "deja-serif", "typewriter")  # most of what is printed is in these
+SIZES, SIZE_WEIGHTS = (8, 9, 10, 11, 12, 13, 14), (2, 3, 3, 3, 3, 2, 1)
+
+
+def sheet(draws: Draws, hard: float = 1.0, side: int = 240, plain: bool = False) -> Print:
     """A square full of text, its print mostly 8 to 14 pixels high, now and then larger.
 
+    `plain` print keeps its colours, but has four fonts and whole sizes, sharp and straight.
     With `hard` near 0 nearly all is plain: black on white, 9 to 12 pixels, two fonts, straight.
 
     Its letters are those of pages: on the pixel grid or between, from the fonts of `data/fonts`.
@@ -123,8 +128,9 @@ def sheet(draws: Draws, hard: float = 1.0, side: int = 240) -> Print:
     font, size, crisp = draws.pick(("deja", "aileron")), 9 + draws.below(4), True
     while y < side:
         if number == 0 and draws.chance(hard) or draws.chance(0.25 * hard):  # another look
-            font, crisp = draws.pick(_fonts()), draws.chance(0.5)
+            font, crisp = draws.pick(PLAIN if plain else _fonts()), plain or draws.chance(0.5)
             size = 8 + draws.below(13) / 2 if draws.chance(0.9) else 14 + draws.below(18)
+            size = draws.weighted(SIZES, SIZE_WEIGHTS) if plain else size
         if draws.chance(0.1):
             y += draws.uniform(0, 40)
         x = draws.uniform(-20, 12) if draws.chance(0.8) else draws.uniform(0, 200)
@@ -158,13 +164,13 @@ def sheet(draws: Draws, hard: float = 1.0, side: int = 240) -> Print:
             ink[int(y)] = 255
             y += 2
     xy, picture = np.array(centers, np.float32).reshape(-1, 2), Image.fromarray(ink)
-    if draws.chance(0.3 * hard):
+    if not plain and draws.chance(0.3 * hard):
         angle = draws.uniform(-2.5, 2.5)
         picture = picture.rotate(angle, Image.Resampling.BILINEAR)
         a, middle = np.radians(angle), side / 2
         turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]], np.float32)
         xy = (xy - middle) @ turn + middle
-    if draws.chance(0.15 * hard):
+    if not plain and draws.chance(0.15 * hard):
         picture = picture.filter(ImageFilter.GaussianBlur(draws.uniform(0.2, 0.6)))
     return Print(
         picture,

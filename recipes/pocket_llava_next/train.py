@@ -7,6 +7,7 @@ state every few minutes, and goes on from there when it is started again; see `r
 from __future__ import annotations
 
 import argparse
+import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from transformers import AutoProcessor, LlavaNextForConditionalGeneration
 
 from recipes import loop
 from recipes.pocket_llava_next import corpus, model, packing, parts, sources
-from recipes.pocket_llava_next.sight import Sight
+from recipes.pocket_llava_next.sight import UNKNOWN, Sight
 from recipes.pocket_llava_next.stages import STAGES, Stage
 from vlm_helpers.scenes import Draws
 
@@ -34,6 +35,7 @@ class Trainee(nn.Module):
         llava.model.vision_tower.set_attn_implementation("eager")  # quicker for 65 tokens
         self.llava = llava
         self.sight = Sight(llava.model.vision_tower, llava.config.vision_config.hidden_size)
+        self.before = copy.deepcopy(self.sight.tower)  # as it was when the stage began
         self.decode = model.decode
 
     def compile(self) -> None:
@@ -44,15 +46,28 @@ class Trainee(nn.Module):
         with torch.set_grad_enabled("vision" in stage.learns and torch.is_grad_enabled()):
             features = self.sight.features(batch["pixels"])
         logs, loss = {}, 0.0
+        labels = {name: batch[name] for name in LABELS if name in batch}
         if stage.dense:
-            logs = self.sight.losses(features, {name: batch[name] for name in LABELS})
+            logs = self.sight.losses(features, labels)
             loss = stage.dense * (logs["letters"] + 0.5 * logs["things"] + 0.05 * logs["shapes"])
+        if stage.near:
+            logs = {"letters": self.sight.letter_loss(features, labels["letters"])}
+            logs["moved"] = self.moved(features, batch["pixels"], labels["letters"])
+            loss = logs["letters"] + stage.near * logs["moved"]
         if "ids" in batch:
             scores, targets = self.answers(features, batch)
             logs["answers"] = F.cross_entropy(scores, targets)
             logs["tokens right"] = (scores.argmax(-1) == targets).float().mean()
             loss = loss + logs["answers"]
         return loss, logs
+
+    def moved(self, features, pixels, letters) -> torch.Tensor:
+        """How far the features of tiles without print are from what they were when the stage
+        began, as a share of their variance."""
+        others = (letters == UNKNOWN).flatten(1).all(1)
+        with torch.no_grad():
+            then = self.before(pixel_values=pixels[others]).last_hidden_state[:, 1:]
+        return F.mse_loss(features[others], then) / then.var()
 
     def answers(self, features, batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores [n, vocabulary] of the n answer tokens in the batch, and these tokens."""
@@ -101,7 +116,8 @@ class Steps(Dataset):
         if "decoder" not in stage.learns:
             draws = Draws(f"next/{stage.name}/{step}")
             hard = min(1.0, max(0.0, (step - stage.easy) / max(1, stage.harder)))
-            batch = sources.tiles(draws, self.first + step * stage.batch, stage.draws, hard)
+            first = self.first + step * stage.batch
+            batch = sources.tiles(draws, first, stage.draws, hard, stage.plain)
             return {name: torch.from_numpy(value) for name, value in batch.items()}
         number, place = divmod(step, GROUP)
         if self._group[0] != number:
@@ -137,6 +153,9 @@ class NextRun(loop.Run):
         from recipes.pocket_llava_next.check import Check
 
         return Check(self.processor)
+
+    def begin(self, stage: Stage) -> None:
+        self.trainee.before.load_state_dict(self.trainee.sight.tower.state_dict())
 
     def check(self, stage: Stage) -> dict[str, float]:
         return self.questions(self.trainee, sight_only="decoder" not in stage.learns)
