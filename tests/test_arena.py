@@ -350,6 +350,17 @@ def test_a_file_that_is_taken_away_is_written_again_with_all_votes(tmp_path):
     assert evaluation.votes(path) == arena.votes and len(arena.votes) == 3
 
 
+def test_two_arenas_that_begin_one_file_at_the_same_moment_keep_the_votes_of_both(tmp_path):
+    here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
+    two = [Arena(CONTESTANTS, ITEMS, votes=path, seed=i) for i, path in enumerate((here, there))]
+    for arena in two:
+        voted(arena, 2)
+    with here.open("ab") as file:  # both found it empty
+        file.write(there.read_bytes())
+    assert evaluation.votes(here) == [vote for arena in two for vote in arena.votes]
+    assert len(Arena(CONTESTANTS, ITEMS, votes=here).votes) == 4
+
+
 def test_a_contestant_who_comes_later_is_caught_up_with(tmp_path):
     path = tmp_path / "votes.jsonl"
     voted(Arena({name: CONTESTANTS[name] for name in ("ada", "bob")}, ITEMS, votes=path), 4)
