@@ -69,7 +69,11 @@ def run(path: Path, python: str) -> str:
     notebook = as_on_colab(path)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
-            notebook, km=manager, timeout=900, resources={"metadata": {"path": folder}}
+            notebook,
+            km=manager,
+            timeout=None,
+            startup_timeout=900,  # busy machines are slow
+            resources={"metadata": {"path": folder}},
         )
         client.execute(cleanup_kc=True)
     return notebook.cells[-1].outputs[0].text.strip()
