@@ -206,6 +206,26 @@ def test_spans_take_colours_and_leave_totals_out():
     assert not ax.texts
 
 
+def test_an_empty_figure_has_the_style_for_all_that_is_drawn_on_it():
+    with figures.subplots(2, 2, size=(4, 3), sharey=True) as (figure, axes):
+        axes[3].plot([0, 1], label="$5 and $6")
+        axes[3].set(title="a title", xlabel="steps")
+        axes[3].legend()
+    *_, last = drawn()
+    assert last is axes[3] and tuple(figure.get_size_inches()) == (4, 3)
+    assert not last.spines["top"].get_visible() and last.title.get_fontsize() == 10
+    assert not last.get_legend().get_texts()[0].get_parse_math()
+    assert {label.get_color() for label in last.get_xticklabels()} == {figures.INK}
+    assert {label.get_fontsize() for label in last.get_xticklabels()} == {9}
+
+
+def test_a_figure_of_no_rows_is_refused_and_leaves_no_figure():
+    with pytest.raises(ValueError, match="rows must be a whole number from 1 up, not 0"):
+        with figures.subplots(0):
+            pass
+    assert not plt.get_fignums()
+
+
 def test_no_two_colours_are_the_same():
     assert len({*figures.PALETTE, figures.GREY, figures.INK}) == len(figures.PALETTE) + 2
 

@@ -12,6 +12,8 @@
     vh.figures.ranking(table)                            ratings or scores with their intervals
     vh.figures.spans({"with cache": [("prefill", 8.1), ("decode", 2.2), …]}, unit="ms")
 
+and `vh.figures.subplots`, an empty one in the same style, for what a single notebook draws.
+
 Each draws a new pyplot figure: Jupyter shows it once, below what the cell prints; elsewhere
 `plt.show()` does. Until then `plt.gcf()` is that figure, to change or to save; `boxes` returns it.
 Nothing is changed in matplotlib's settings.
@@ -36,11 +38,12 @@ from vlm_helpers.figures._style import (
     PURPLE,
     SKY,
     VERMILION,
+    subplots,
 )
 from vlm_helpers.figures._tokens import next_tokens
 
 __all__ = [
     "BLUE", "GREEN", "GREY", "INK", "ORANGE", "PALETTE", "PURPLE", "SKY", "VERMILION",
     "boxes", "curves", "families", "matrix", "models", "next_tokens", "prompt_strips", "ranking",
-    "sequences", "show", "spans",
+    "sequences", "show", "spans", "subplots",
 ]  # fmt: skip

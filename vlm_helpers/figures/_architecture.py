@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from vlm_helpers import zoo
-from vlm_helpers.figures._style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, WIDTH, drawing
+from vlm_helpers.figures._style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, WIDTH, subplots
 
 _SMALL = 8.0
 _HEIGHT = 1.06  # inches a family
@@ -23,7 +23,7 @@ def families(names: Sequence[str], picture_size: tuple[int, int] = (640, 480)) -
     Raises `ValueError` where a name is not in the zoo.
     """
     found = [zoo.family(name) for name in names]
-    with drawing(1, 1, (WIDTH, _HEIGHT * len(found))) as (_, (ax,)):
+    with subplots(1, 1, (WIDTH, _HEIGHT * len(found))) as (_, (ax,)):
         ax.set(xlim=(0, 100), ylim=(0, len(found)))
         ax.set_axis_off()
         for row, family in enumerate(found):
@@ -123,7 +123,7 @@ def sequences(places: Mapping[str, Any], *, numbers: bool = True) -> None:
     if not rows or not all(rows.values()):
         raise ValueError("There is nothing to draw: every sequence needs at least one token.")
     longest = max(map(len, rows.values()))
-    with drawing(1, 1, (WIDTH, 0.34 * len(rows) + 0.85)) as (_, (ax,)):
+    with subplots(1, 1, (WIDTH, 0.34 * len(rows) + 0.85)) as (_, (ax,)):
         for y, values in enumerate(rows.values()):
             x = 0
             for there, run in groupby(values):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vlm_helpers._words import whole_number
-from vlm_helpers.figures._style import GREY, INK, PALETTE, WIDTH, drawing
+from vlm_helpers.figures._style import GREY, INK, PALETTE, WIDTH, subplots
 
 Points = Sequence[tuple[float, float]]  # (step, value), in order
 
@@ -46,7 +46,7 @@ def curves(
         whole_number("done", done, 0, steps)
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
     paint = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
-    with drawing(1, len(panels), (WIDTH, 3.2)) as (figure, axes):
+    with subplots(1, len(panels), (WIDTH, 3.2)) as (figure, axes):
         for ax, (label, series) in zip(axes, panels.items()):
             for name, value in levels.get(label, {}).items():
                 ax.axhline(value, color=INK, linewidth=1, linestyle=(0, (4, 3)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from vlm_helpers.figures._style import INK, WIDTH, drawing
+from vlm_helpers.figures._style import INK, WIDTH, subplots
 
 _ROW, _HEAD = 0.36, 0.75  # inches
 _DARK = 0.55  # of the range: above it the colour is dark, and the number on it white
@@ -21,7 +21,7 @@ def matrix(table: Any, *, low: float = 0.0, high: float = 1.0, digits: int = 2) 
     """
     values = table.to_numpy(float)
     size = (WIDTH, _HEAD + _ROW * len(values))
-    with drawing(1, 1, size) as (_, (ax,)):
+    with subplots(1, 1, size) as (_, (ax,)):
         ax.imshow(values, cmap="Blues", vmin=low, vmax=high, aspect="auto")
         for y, x in ((y, x) for y in range(values.shape[0]) for x in range(values.shape[1])):
             value = values[y, x]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from vlm_helpers._words import count
-from vlm_helpers.figures._style import BLUE, INK, ORANGE, VERMILION, WIDTH, drawing
+from vlm_helpers.figures._style import BLUE, INK, ORANGE, VERMILION, WIDTH, subplots
 
 if TYPE_CHECKING:
     import pandas
@@ -46,7 +46,7 @@ def models(table: pandas.DataFrame) -> None:
     if not len(known):
         raise ValueError("There is nothing to draw: no row has both a size and a resolution.")
     missing = [str(name) for name in table.index if name not in set(known.index)]
-    with drawing(1, 1, (WIDTH, _HEIGHT)) as (figure, (ax,)):
+    with subplots(1, 1, (WIDTH, _HEIGHT)) as (figure, (ax,)):
         _axes(ax, known)
         shown = [key for key in _LICENSES if (known["commercial"] == key).any()]
         for key in shown:

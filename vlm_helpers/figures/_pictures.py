@@ -9,7 +9,7 @@ from typing import Any
 from PIL.Image import Image
 
 from vlm_helpers._words import count
-from vlm_helpers.figures._style import GREY, INK, WIDTH, columns_of, drawing, wrap
+from vlm_helpers.figures._style import GREY, INK, WIDTH, columns_of, subplots, wrap
 from vlm_helpers.pictures import to_rgb
 
 
@@ -74,7 +74,7 @@ def side_by_side(
         for row in rows
     ]
     size, ratios = (across * columns, sum(heights)), {"height_ratios": heights}
-    with drawing(len(rows), columns, size, gridspec_kw=ratios) as (figure, grid):
+    with subplots(len(rows), columns, size, gridspec_kw=ratios) as (figure, grid):
         for ax in grid[len(pictures) :]:
             ax.set_axis_off()
         axes = grid[: len(pictures)]

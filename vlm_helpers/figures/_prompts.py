@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlm_helpers.figures._style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, WIDTH, drawing
+from vlm_helpers.figures._style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, WIDTH, subplots
 
 # kinds of pieces as `vh.prompts.pieces` names them, and two for what a loss is made of
 _COLORS = {
@@ -39,7 +39,7 @@ def prompt_strips(prompts: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         raise ValueError("There is no prompt to draw: prompts is empty.")
     kinds = dict.fromkeys(kind for pieces in prompts.values() for kind, _ in pieces)
     height = sum(len(lines) + 1.5 for lines in blocks.values()) * _LINE + 0.3
-    with drawing(1, 1, (WIDTH, height)) as (figure, (ax,)):
+    with subplots(1, 1, (WIDTH, height)) as (figure, (ax,)):
         ax.set(xlim=(0, across + 1), ylim=(height - 0.3, 0))
         ax.set_axis_off()
         y = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vlm_helpers.figures._style import INK, PALETTE, WIDTH, drawing
+from vlm_helpers.figures._style import INK, PALETTE, WIDTH, subplots
 
 _ROW, _AROUND = 0.34, 0.9  # inches
 _MARKERS = "osD^v"
@@ -28,7 +28,7 @@ def ranking(tables: Any, *, label: str = "rating", level: tuple[str, float] | No
         raise ValueError("There is nothing to draw: no table has a row.")
     names = list(dict.fromkeys(name for table in tables.values() for name in table.index))
     row = _ROW * max(1.0, 0.45 * len(tables))
-    with drawing(1, 1, (WIDTH, _AROUND + row * len(names))) as (_, (ax,)):
+    with subplots(1, 1, (WIDTH, _AROUND + row * len(names))) as (_, (ax,)):
         for number, (series, table) in enumerate(tables.items()):
             offset = 0.7 * ((number + 0.5) / len(tables) - 0.5)
             y = [names.index(name) + offset for name in table.index]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vlm_helpers.figures._style import PALETTE, WIDTH, drawing
+from vlm_helpers.figures._style import PALETTE, WIDTH, subplots
 
 
 def spans(
@@ -32,7 +32,7 @@ def spans(
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind, _ in row))
     paint = {kind: PALETTE[i % len(PALETTE)] for i, kind in enumerate(kinds)} | dict(colors or {})
     longest = max(sum(length for _, length in row) for row in rows.values())
-    with drawing(1, 1, (WIDTH, 0.5 * len(rows) + 0.95)) as (figure, (ax,)):
+    with subplots(1, 1, (WIDTH, 0.5 * len(rows) + 0.95)) as (figure, (ax,)):
         for y, row in enumerate(rows.values()):
             left = 0.0
             for kind, length in row:

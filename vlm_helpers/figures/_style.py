@@ -42,13 +42,22 @@ _STYLE = {
 
 
 @contextmanager
-def drawing(
-    rows: int, columns: int, size: tuple[float, float], **options: Any
+def subplots(
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = (WIDTH, 3.2), **options: Any
 ) -> Iterator[tuple[Any, list]]:
-    """A new figure and its axes row by row, to be drawn on in the course's style."""
+    """A new pyplot figure and its axes, row by row, to be drawn on in the course's style.
+
+        with vh.figures.subplots(1, 2, sharey=True) as (figure, (left, right)):
+            left.plot(losses)
+
+    The style holds inside the `with`, and matplotlib's settings are then as they were. `size`:
+    width and height in inches. `options`: what `Figure.subplots` takes besides, such as `sharey`.
+    Raises `ValueError` for `rows` or `columns` below 1.
+    """
     import matplotlib
     from matplotlib import pyplot as plt
 
+    rows, columns = whole_number("rows", rows, 1), whole_number("columns", columns, 1)
     # Before the style: the first figure loads the backend, and what that sets is to stay set.
     figure = plt.figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
     with matplotlib.rc_context(_STYLE):

@@ -12,7 +12,7 @@ from vlm_helpers.figures._style import (
     VERMILION,
     WIDTH,
     columns_of,
-    drawing,
+    subplots,
     token_name,
 )
 
@@ -58,7 +58,7 @@ def next_tokens(
     rows = -(-steps // columns)
     height = rows * (0.24 * top + 0.42) + (0.65 if others is not None else 0.3)
     size = (WIDTH * max(columns, 2) / max(columns, 4), height)
-    with drawing(rows, columns, size) as (figure, grid):
+    with subplots(rows, columns, size) as (figure, grid):
         figure.get_layout_engine().set(wspace=0.06)  # a long token stays clear of its neighbour
         for ax in grid[steps:]:
             ax.set_axis_off()
