@@ -14,7 +14,7 @@ GROUND = LAYERS["the ground"]
 # Lines of Python: what is there, and up to a twentieth more. To raise one, change its number here,
 # in a commit that says what the lines are for, and why they are not in the place of others.
 CEILINGS = {
-    "exercises": 4025,
+    "exercises": 4026,
     "widgets": 165,
     "training": 1410,
     "figures": 1160,

@@ -61,6 +61,12 @@ def test_missing_answer_is_not_attempted(name):
     for answer in (None, ..., *([] if start is None else [start])):
         result = vh.exercises.check(name, answer)
         assert (result.status, bool(result)) == ("not attempted", False), result
+        assert_helps(name, result)
+
+
+def assert_helps(name, result):
+    assert f'vh.exercises.hint("{name}")' in result.message
+    assert f'vh.exercises.solution("{name}")' in result.message
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if vh.exercises.find(n).wants_function])
@@ -71,7 +77,9 @@ def test_function_that_does_nothing_is_not_attempted(name):
         raise NotImplementedError
 
     for answer in (nothing, unwritten, lambda *args: ...):
-        assert vh.exercises.check(name, answer).status == "not attempted"
+        result = vh.exercises.check(name, answer)
+        assert result.status == "not attempted"
+        assert_helps(name, result)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -272,7 +280,9 @@ def test_result_reads_well_as_text_and_as_html():
     def says_nothing(answer, materials):
         raise NotAttempted("Begin.")
 
-    assert repr(judge(make(says_nothing), lambda number: 0)) == "○ Not attempted yet. Begin."
+    assert repr(judge(make(says_nothing), lambda number: 0)).startswith(
+        "○ Not attempted yet. Begin. Stuck?"
+    )
 
 
 def test_solution_and_hint_read_well():

@@ -135,7 +135,9 @@ def judge(exercise: Exercise, answer: Any) -> Result:
         with _random_state_kept(), _odd_answers_wrong():
             exercise.examine(answer, materials)
     except NotAttempted as reason:
-        return Result(exercise.name, NOT_ATTEMPTED, str(reason))
+        name = exercise.name
+        help = f'`vh.exercises.hint("{name}")` helps, `vh.exercises.solution("{name}")` shows how.'
+        return Result(name, NOT_ATTEMPTED, f"{reason} Stuck? {help}")
     except Wrong as reason:
         return Result(exercise.name, WRONG, str(reason))
     return Result(exercise.name, RIGHT, exercise.takeaway)
@@ -161,12 +163,11 @@ def pocket() -> Any:
 
 
 def _expect_attempt(exercise: Exercise, answer: Any) -> None:
-    todo = f'Stuck? `vh.exercises.hint("{exercise.name}")` helps.'
     if answer is None or answer is Ellipsis:
-        raise NotAttempted(f"Replace the `...` with your answer and run the cell again. {todo}")
+        raise NotAttempted("Replace the `...` with your answer and run the cell again.")
     if not exercise.wants_function:
         if type(answer) is type(exercise.start) and answer == exercise.start:
-            raise NotAttempted(f"This is still what the exercise starts from. {todo}")
+            raise NotAttempted("This is still what the exercise starts from.")
         return
     wanted = exercise.solved.__name__
     if not callable(answer):
@@ -175,7 +176,7 @@ def _expect_attempt(exercise: Exercise, answer: Any) -> None:
             f"brackets. It got {article(type(answer).__name__)}."
         )
     if exercise.start and same_code(answer, exercise.start):
-        raise NotAttempted(f"`{wanted}` is still as the exercise hands it out. {todo}")
+        raise NotAttempted(f"`{wanted}` is still as the exercise hands it out.")
     signature = inspect.signature(exercise.solved)
     try:
         own = inspect.signature(answer)
