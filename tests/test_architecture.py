@@ -15,7 +15,7 @@ GROUND = LAYERS["the ground"]
 # in a commit that says what the lines are for, and why they are not in the place of others.
 CEILINGS = {
     "exercises": 4026,
-    "widgets": 165,
+    "widgets": 185,
     "training": 1410,
     "figures": 1160,
     "evaluation": 4380,

@@ -1,5 +1,6 @@
 """The arena: ratings from votes, fair pairs, votes that nothing loses, and the widget."""
 
+import base64
 import io
 import json
 import math
@@ -540,6 +541,20 @@ def test_the_figure_is_closed_after_it_is_drawn(view):
     before = plt.get_fignums()
     view.buttons["tie"].click()
     assert plt.get_fignums() == before
+
+
+def test_a_page_without_widgets_shows_the_pair_and_leaves_no_figure(view):
+    from matplotlib import pyplot as plt
+
+    before = plt.get_fignums()
+    twin = view._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in twin
+    for said in (view.pair.question, f"A: {view.pair.answer_a}", f"B: {view.pair.answer_b}"):
+        assert said in twin["text/plain"]
+    assert base64.b64decode(twin["image/png"]).startswith(b"\x89PNG")
+    assert plt.get_fignums() == before
+    view.buttons["tie"].click()
+    assert "image/png" not in view._repr_mimebundle_()
 
 
 def test_answers_may_come_in_any_row(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,17 @@ class ArenaView(ipywidgets.VBox):
         if arena.votes:
             self._draw()
         self.show_next()
+
+    def _repr_mimebundle_(self, **options: Any) -> dict:
+        """Where no widget can be, as on GitHub, the pair that is to be voted on: as a picture."""
+        bundle = super()._repr_mimebundle_(**options)
+        if self.pair:
+            a, b = self.pair.answer_a, self.pair.answer_b
+            words = f"{self.pair.question}\nA: {a}\nB: {b}"
+            figures.show(self.pair.pictures, [words, *[""] * (len(self.pair.pictures) - 1)])
+            picture = base64.b64encode(_png_of_figure()).decode()
+            bundle |= {"text/plain": words, "image/png": picture}
+        return bundle
 
     def show_next(self) -> None:
         """Asks two contestants, and shows what they answer; or says in a sentence what is wrong."""
@@ -109,13 +121,8 @@ class ArenaView(ipywidgets.VBox):
             self.answers[side].value = text
 
     def _draw(self) -> None:
-        from matplotlib import pyplot as plt
-
         figures.ranking(self.arena.ratings().table, label="rating, with its 95 % interval")
-        png = io.BytesIO()
-        plt.savefig(png, format="png")
-        plt.close()
-        self.chart.value, self.chart.layout.display = png.getvalue(), None
+        self.chart.value, self.chart.layout.display = _png_of_figure(), None
 
 
 def _answer(who: str, said: str) -> str:
@@ -124,6 +131,16 @@ def _answer(who: str, said: str) -> str:
         f'<div style="width: 22em; margin: 0.5em; line-height: 1.4"><b>{html.escape(who)}</b>'
         f'<div style="white-space: pre-wrap">{said}</div></div>'
     )
+
+
+def _png_of_figure() -> bytes:
+    """The current figure as a PNG; it is closed, so that Jupyter does not show it besides."""
+    from matplotlib import pyplot as plt
+
+    png = io.BytesIO()
+    plt.savefig(png, format="png")
+    plt.close()
+    return png.getvalue()
 
 
 def _image(picture: Any) -> ipywidgets.Image:
