@@ -310,7 +310,11 @@ iou_of_far_boxes = _iou(lambda width, height: width * height)
 
 
 def generalized(one, other):
-    return vh.boxes.generalized_iou(vh.boxes.Box(*one), vh.boxes.Box(*other))
+    width = max(one[2], other[2]) - min(one[0], other[0])
+    around = width * (max(one[3], other[3]) - min(one[1], other[1]))
+    areas = [vh.boxes.Box(*box).area for box in (one, other)]
+    overlap = vh.boxes.iou(vh.boxes.Box(*one), vh.boxes.Box(*other))
+    return overlap - (around - sum(areas) / (1 + overlap)) / around
 
 
 def iou_of_arrays(one, other):

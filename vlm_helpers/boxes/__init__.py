@@ -25,9 +25,7 @@ from vlm_helpers.boxes._formats import FACTS, Format
 from vlm_helpers.boxes._formats import FORMATS as _FORMATS
 from vlm_helpers.boxes._parsed import NUMBER, Dropped, Parsed, name
 from vlm_helpers.boxes._scores import (
-    accuracy,
     average_precision,
-    generalized_iou,
     iou,
     mask_iou,
     match,
@@ -39,7 +37,7 @@ from vlm_helpers.boxes._tokens import FLORENCE_TASKS
 
 __all__ = [
     "FORMATS", "Box", "Dropped", "Parsed", "Point", "Polygon",
-    "accuracy", "average_precision", "formats", "generalized_iou", "iou", "mask_iou", "match",
+    "average_precision", "formats", "iou", "mask_iou", "match",
     "parse", "pointing_accuracy", "precision_recall", "resized_by_qwen", "write",
 ]  # fmt: skip
 

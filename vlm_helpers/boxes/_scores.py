@@ -23,20 +23,6 @@ def iou(one: Box, other: Box) -> float:
     return shared / union if union > 0 else 0.0
 
 
-def generalized_iou(one: Box, other: Box) -> float:
-    """IoU, less the share of the box around both that neither covers: from -1 to 1.
-
-    Unlike IoU it tells near misses from far ones (Rezatofighi et al. 2019, arXiv:1902.09630).
-    """
-    around = (max(one.x1, other.x1) - min(one.x0, other.x0)) * (
-        max(one.y1, other.y1) - min(one.y0, other.y0)
-    )
-    if around <= 0:
-        return 0.0
-    union = one.area + other.area - _overlap(one, other)
-    return iou(one, other) - (around - union) / around
-
-
 def _overlap(one: Box, other: Box) -> float:
     width = min(one.x1, other.x1) - max(one.x0, other.x0)
     height = min(one.y1, other.y1) - max(one.y0, other.y0)
@@ -45,18 +31,6 @@ def _overlap(one: Box, other: Box) -> float:
 
 def _reaches(overlap: float, threshold: float) -> bool:
     return overlap >= threshold - _SLACK
-
-
-def accuracy(
-    predicted: Sequence[Box | None], truth: Sequence[Box], threshold: float = 0.5
-) -> float:
-    """The share of boxes whose IoU with their truth is `threshold` or more; None is a miss.
-
-    Raises `ValueError` for lists of different lengths, or empty ones.
-    """
-    _one_each("predictions", predicted, truth)
-    hits = [p is not None and _reaches(iou(p, t), threshold) for p, t in zip(predicted, truth)]
-    return sum(hits) / len(hits)
 
 
 def match(
