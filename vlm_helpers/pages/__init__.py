@@ -6,20 +6,13 @@ seed alone, on every machine. It needs Pillow and numpy; only charts of the spli
 need matplotlib.
 """
 
-from vlm_helpers._questions import (
-    N_LOCATIONS,
-    Question,
-    location_tokens,
-    multiple_choice,
-    to_messages,
-)
+from vlm_helpers._questions import Question, location_tokens
 from vlm_helpers.pages._kind import SIZES, SPLITS
 from vlm_helpers.pages._page import KINDS, SKILLS, Characters, Element, Page, sample
 from vlm_helpers.pages._things import likely_absent
 
 __all__ = [
     "KINDS",
-    "N_LOCATIONS",
     "SIZES",
     "SKILLS",
     "SPLITS",
@@ -29,7 +22,5 @@ __all__ = [
     "Question",
     "likely_absent",
     "location_tokens",
-    "multiple_choice",
     "sample",
-    "to_messages",
 ]
