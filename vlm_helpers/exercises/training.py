@@ -175,8 +175,8 @@ EXERCISES = (
     Exercise(
         name="training.what_learns",
         title="Choose what to freeze",
-        difficulty=2,
-        minutes=8,
+        difficulty=1,
+        minutes=3,
         takeaway="These few lines are what tells the two stages apart. Whatever you train, print "
         "what learns before you start: a pattern that hits too much is not noticed otherwise.",
         hints=(
