@@ -96,6 +96,16 @@ def test_the_page_asks_no_other_host_and_no_file_is_nobody_s():
         assert name == "index.html" or name in others, f"nothing uses {name}"
 
 
+def test_the_page_leads_to_the_notebooks_that_explain_it(tmp_path):
+    named = re.findall(r'data-page="([^"]+)"', (PAGE / "index.html").read_text(encoding="utf-8"))
+    assert "README.md" in named and len(named) > 4
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+    for where, wanted in (lambda name: f"../{name}", named), (None, []):
+        page = (build(tmp_path, where) / "index.html").read_text(encoding="utf-8")
+        linked = re.findall(r'<a href="\.\./([^"]+)" target="_top">', page)
+        assert linked == wanted and "data-page" not in page and "Notebook 02" in page
+
+
 def test_the_page_s_own_source_is_never_written_over(tmp_path):
     for folder in (PAGE, PAGE / "inside"):
         with pytest.raises(ValueError, match="name a folder elsewhere"):

@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import functools
 import http.server
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,9 +24,12 @@ MODEL_FILES = ("config.json", "processor_config.json", "tokenizer.json", "model.
 FONT = ROOT / "data" / "fonts" / "aileron.ttf"
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, where: Callable[[str], str] | None = None) -> Path:
     """Copies the page, the model and the font of signs into `folder`; gives it back, resolved.
 
+    Args:
+        where: gives the address of one of the course's pages, by its name in the repository. On
+            its own the playground names notebooks and does not link them.
     Raises:
         ValueError: for a folder inside of what is copied.
     """
@@ -32,6 +37,15 @@ def build(folder: Path) -> Path:
     if PAGE in (folder, *folder.parents):
         raise ValueError(f"{folder} holds the page's source: name a folder elsewhere.")
     shutil.copytree(PAGE, folder, dirs_exist_ok=True)
+    page = folder / "index.html"
+    page.write_text(
+        re.sub(
+            r'<a data-page="([^"]+)">(.*?)</a>',
+            lambda a: f'<a href="{where(a[1])}" target="_top">{a[2]}</a>' if where else a[2],
+            page.read_text(encoding="utf-8"),
+        ),
+        encoding="utf-8",
+    )
     shutil.copy(FONT, folder)
     (folder / MODEL.name).mkdir(exist_ok=True)
     for name in MODEL_FILES:

@@ -94,6 +94,11 @@ def contents() -> str:
     )
 
 
+def _page(name: str) -> str:
+    """A page's place in the site, without its ending."""
+    return MOVED.get(name, name).rpartition(".")[0]
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -302,7 +307,7 @@ def build() -> None:
     where = ["--doctree-dir", f"{SITE}-doctrees", "--conf-dir", str(ROOT / "site")]
     command = [sys.executable, "-m", "sphinx", "--fresh-env", "--fail-on-warning", "--quiet"]
     subprocess.run([*command, *where, str(stage(SOURCES)), str(SITE)], check=True)
-    playground.build(SITE / "playground")
+    playground.build(SITE / "playground", lambda name: f"../{_page(name)}.html")
 
 
 def main(arguments: Iterable[str]) -> int:

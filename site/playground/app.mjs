@@ -24,6 +24,7 @@ const state = {
 };
 
 let waiting; // the timer of `askAgain`
+const NOTHING = "(nothing)"; // where the model ends its answer at once
 
 // --- small helpers -------------------------------------------------------------------------------
 
@@ -120,7 +121,7 @@ function ask(question, earlier = before()) {
 function setting() {
   const parts = [];
   if ($("grey").checked) parts.push("grey picture");
-  else if (state.covered.size) parts.push(`${state.covered.size} patches covered`);
+  else if (state.covered.size) parts.push(`${state.covered.size} patch${state.covered.size > 1 ? "es" : ""} covered`);
   if (state.keep < state.columns ** 2) parts.push(`${state.keep} picture tokens`);
   return parts.length ? ` (${parts.join(", ")})` : "";
 }
@@ -144,7 +145,7 @@ function progress({ kept, step, end, error }) {
   if (end) {
     last.done = true;
     $("answer").removeAttribute("aria-busy");
-    if (!last.text) say("answer", "(nothing)");
+    if (!last.text) say("answer", NOTHING);
     const sure = last.steps.map(({ top }) => top[0].probability);
     showTop(sure.indexOf(Math.min(...sure)), ", the least certain");
     if ($("follow").checked) showControls();
@@ -189,11 +190,11 @@ function showLooks() {
 function keepInHistory() {
   const last = state.last;
   if (!last?.done) return;
-  const entry = `${last.question}${last.setting} `;
-  if ($("history").firstChild?.textContent.startsWith(entry + last.text)) return;
+  const entry = `${last.question}${last.setting} `, said = last.text || NOTHING;
+  if ($("history").firstChild?.textContent.startsWith(entry + said)) return;
   const repeat = element("button", { type: "button", textContent: "again", onclick: () => ask(last.question, last.earlier) });
   repeat.setAttribute("aria-label", `Ask again: ${last.question}`);
-  $("history").prepend(element("li", {}, entry, element("b", { textContent: last.text }), " ", repeat));
+  $("history").prepend(element("li", {}, entry, element("b", { textContent: said }), " ", repeat));
   while ($("history").children.length > 8) $("history").lastChild.remove();
 }
 
@@ -335,6 +336,7 @@ $("add").onclick = () => {
 
 function remove() {
   if (!state.chosen) return;
+  say("told", `Removed: the ${thing() ? describe(thing()) : "sign"}.`);
   if (state.chosen === "sign") [state.scene.sign, $("sign").value] = [null, ""];
   else state.scene.objects = state.scene.objects.filter((each) => each !== state.chosen);
   state.chosen = null;
@@ -438,6 +440,11 @@ canvas.onkeydown = (event) => {
     const all = [...state.scene.objects, ...(state.scene.sign ? ["sign"] : [])];
     state.chosen = all[(all.indexOf(state.chosen) + 1) % all.length] ?? null;
     say("told", state.chosen ? `Chosen: the ${thing() ? describe(thing()) : "sign"}.` : "");
+    showControls();
+    drawOverlay();
+  } else if (event.key === "Escape" && state.chosen) {
+    state.chosen = null;
+    say("told", "Nothing is chosen: the controls make a new shape.");
     showControls();
     drawOverlay();
   } else if (arrow && state.chosen) move(where().map((v, i) => v + arrow[i] / 64));
