@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import vlm_helpers as vh
+from recipes.experiments import MissingTool
 from recipes.experiments.__main__ import names, run
 
 DATA = Path(__file__).parents[1] / "data" / "experiments"
@@ -67,6 +68,24 @@ def test_a_stopped_experiment_goes_on(tmp_path):
     assert table["score"].tolist() == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.4, 0.4])
     card = (tmp_path / "data" / "experiments" / "toy.md").read_text()
     assert "Is a toy fair?" in card and "Settings: 4; rows: 8" in card
+
+
+def test_a_setting_whose_tool_is_missing_is_skipped_and_the_table_waits(tmp_path):
+    def measure(tool):
+        if tool == "node" and not here:
+            raise MissingTool("this needs node on the path")
+        return {"score": 1}
+
+    said, here = [], []
+    grid = [{"tool": "node"}, {"tool": "torch"}]
+    module = types.SimpleNamespace(__doc__="Needs tools.", settings=lambda: grid, run=measure)
+    run(module, "tools", tmp_path, say=said.append)
+    assert "skipped: this needs node" in said[0] and "1 of 2 settings are missing" in said[-1]
+    assert not (tmp_path / "data").exists()
+    here.append("node")
+    run(module, "tools", tmp_path, say=said.append)
+    table = pd.read_csv(tmp_path / "data" / "experiments" / "tools.csv")
+    assert table["tool"].tolist() == ["node", "torch"]
 
 
 def test_pictures_that_are_read_once_get_the_usual_answers():

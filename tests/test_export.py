@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from recipes.export import OnnxVLM, export
+from recipes.export import OnnxVLM, export, to_int8
 from tests import tiny
 from vlm_helpers import VLM
 
@@ -30,3 +30,8 @@ def test_graphs_answer_as_the_model(tmp_path):
         assert b".py" not in path.read_bytes(), f"{path.name} names source files of this machine"
     exported = OnnxVLM(tmp_path / "onnx", processor, end, most=6)
     assert exported.ask(pictures, questions) == wanted
+    to_int8(tmp_path / "onnx", tmp_path / "int8")
+    for path in paths:
+        assert (tmp_path / "int8" / path.name).stat().st_size < path.stat().st_size, path.name
+    eighths = OnnxVLM(tmp_path / "int8", processor, end, most=6).ask(pictures, questions)
+    assert [type(answer) for answer in eighths] == [str, str]

@@ -7,4 +7,11 @@ what came out: a dict, or a list of dicts for several rows. The result is
 
 A run that is stopped goes on where it was: each setting's outcome is kept in
 `runs/experiments/NAME.jsonl` as soon as it is there. Remove that file to begin anew.
+
+A setting whose tool is not on this machine raises `MissingTool`: it is skipped with that sentence,
+and table and card are written once none is missing.
 """
+
+
+class MissingTool(RuntimeError):
+    """A program or package that an experiment needs is not here; the message names it."""

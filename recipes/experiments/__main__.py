@@ -50,16 +50,21 @@ def outcomes(journal: Path) -> list[dict]:
 
 
 def run(module: ModuleType, name: str, root: Path = ROOT, say=print) -> None:
-    """Runs what is still to be done, then writes table and card."""
+    """Runs what is still to be done, then writes table and card if nothing is missing."""
     journal = root / "runs" / "experiments" / f"{name}.jsonl"
     journal.parent.mkdir(parents=True, exist_ok=True)
     settings = list(module.settings())
-    done = outcomes(journal)
+    done, skipped = outcomes(journal), 0
     for number, setting in enumerate(settings, 1):
         if any(outcome["setting"] == setting for outcome in done):
             continue
         began = time.perf_counter()
-        rows = module.run(**setting)
+        try:
+            rows = module.run(**setting)
+        except recipes.experiments.MissingTool as missing:
+            skipped += 1
+            say(f"{number}/{len(settings)}  {setting}  skipped: {missing}")
+            continue
         outcome = {
             "setting": setting,
             "rows": rows if isinstance(rows, list) else [rows],
@@ -71,6 +76,9 @@ def run(module: ModuleType, name: str, root: Path = ROOT, say=print) -> None:
             file.write(json.dumps(outcome) + "\n")
         done.append(outcome)
         say(f"{number}/{len(settings)}  {setting}  {outcome['seconds']:.0f} s")
+    if skipped:
+        say(f"{name}: {skipped} of {len(settings)} settings are missing, so no table is written.")
+        return
     write(module, name, settings, done, root / "data" / "experiments")
 
 

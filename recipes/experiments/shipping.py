@@ -2,31 +2,45 @@
 
 One thing is changed at a time, and the same is asked as of the model in PyTorch, float32: eight
 skills about 24 pictures, half of them with colour-shape pairs that it never saw in training,
-where it is less sure. `same`: answers equal letter for letter; `right`: right ones ("locate" at IoU
-0.5); `better`, `worse`: right where float32 is wrong, and the other way round.
+where it is less sure. A line of the table is one question about one picture. `same`: whether the
+answer is equal letter for letter; `right`: whether it is right ("locate" at IoU 0.5); `better`,
+`worse`: right where float32 is wrong, and the other way round. Up to eight questions share a
+picture, and are not independent: draw pictures, not questions, for an interval.
 
 *numbers*: weights rounded to whole numbers times a scale, one a row or one for 32 in a row,
 products in float32; activations and weights rounded to bfloat16 or float16 after every module,
 products in float32 (an emulation of a GPU, which this is not); weights and activations in 8 bits
-by torch.ao. *program*: the same weights in onnxruntime. *picture*: everything as trained but the
-pixels. "canvas" is a browser's shrinking of the picture, done in Chromium, the other resizings are
-Pillow's and torch's. *blind*: grey pictures. Nothing is trained here: there is no seed to vary.
+by torch.ao, and by onnxruntime ("ONNX int8", dynamic, as `quantize_dynamic` does it by default).
+*program*: the same weights in onnxruntime, in the playground's JavaScript (in node, and in
+Chromium), and behind `transformers serve --dtype float32`, asked over HTTP by OpenAI's client (by
+itself the server takes the 16 bits that the model's file has). *picture*: everything as trained but
+the pixels. "canvas" is a browser's shrinking of the picture, done in
+Chromium, the other resizings are Pillow's and torch's. *blind*: grey pictures. Blanks around an
+answer are not compared. Nothing is trained here: there is no seed to vary.
 
-Needs `pip install -r recipes/shipping.txt`, and Chromium (`chromium` on the path).
+Needs `pip install -r recipes/shipping.txt`, and `node` (18 or later) and `chromium` on the path.
+What needs a tool that is not there is skipped, and the table waits for it.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import functools
+import importlib.util
 import io
+import json
 import re
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +48,15 @@ import torch
 from PIL import Image
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import MissingTool, _grounding
 
 ROOT = Path(__file__).parents[2]
 SKILLS = ("color", "shape", "count", "exists", "relation", "number", "word", "locate")
 PICTURES = 12  # of each of two splits
 FIRST_SEED = 80_000
 SIDE = 96
+MOST = 10  # tokens of an answer
+LIBRARIES = ("onnx", "onnxruntime", "openai")  # for the card
 
 
 @functools.cache
@@ -60,23 +76,45 @@ def torch_answers(vlm=None, pictures=None) -> list[str]:
     images, numbers, questions = _asked()
     shown = _grounding.Shown(pictures or images, vlm)
     asked = [(i, question.text) for i, question in zip(numbers, questions)]
-    return [answer for answer, _ in shown.ask(asked, most=10)]
+    return [answer for answer, _ in shown.ask(asked, most=MOST)]
+
+
+def needed(tool: str) -> str:
+    """The path of a program. Raises `MissingTool`."""
+    path = shutil.which(tool)
+    if not path:
+        raise MissingTool(f"this needs {tool} on the path, and it is not there")
+    return path
+
+
+def need_packages(*names: str) -> None:
+    """Raises `MissingTool` where one of them cannot be imported."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingTool(f"this needs {', '.join(missing)}: pip install -r recipes/shipping.txt")
 
 
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def rounded(bits: int, group: int | None = None, only: str = ""):
-    """The model with weights rounded: of the linear layers with `only` in their name."""
-    vlm = _grounding.model()
-    model = copy.deepcopy(vlm.model)
+def round_weights(model: torch.nn.Module, bits: int, group: int | None = None, only: str = ""):
+    """Rounds, in place, the linear layers with `only` in their name; gives the model back.
+
+    An adapter's own matrices, which LoRA puts beside a layer, stay as they are.
+    """
     for name, layer in model.named_modules():
-        if isinstance(layer, torch.nn.Linear) and only in name:
+        if isinstance(layer, torch.nn.Linear) and only in name and "lora_" not in name:
             weight = layer.weight.data  # [out, in]
             blocks = weight.reshape(-1, group or weight.shape[1])
             scale = blocks.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
             layer.weight.data = ((blocks / scale).round() * scale).view_as(weight)
-    return vh.VLM(model, vlm.processor)
+    return model
+
+
+def rounded(bits: int, group: int | None = None, only: str = ""):
+    """The model with weights rounded, as `round_weights` does it."""
+    vlm = _grounding.model()
+    return vh.VLM(round_weights(copy.deepcopy(vlm.model), bits, group, only), vlm.processor)
 
 
 def half(dtype: torch.dtype):
@@ -106,19 +144,144 @@ def torch_int8():
 # --- programs -------------------------------------------------------------------------------------
 
 
-def onnx_answers() -> list[str]:
-    """By the graphs in build/onnx: `python -m recipes.export build/onnx` first."""
+@functools.cache
+def _graphs() -> tempfile.TemporaryDirectory:
+    """The exported graphs, and those in 8 bits in "int8" inside of it."""
+    need_packages("onnx", "onnxscript", "onnxruntime")
+    from recipes.export import export, to_int8
+
+    folder = tempfile.TemporaryDirectory()
+    export(_grounding.model().model, folder.name)
+    to_int8(folder.name, Path(folder.name) / "int8")
+    return folder
+
+
+def onnx_answers(inside: str = "") -> list[str]:
     from recipes.export import OnnxVLM
 
     images, numbers, questions = _asked()
     vlm = _grounding.model()
-    exported = OnnxVLM(
-        ROOT / "build" / "onnx", vlm.processor, vlm.model.generation_config.eos_token_id, most=10
-    )
+    end = vlm.model.generation_config.eos_token_id
+    exported = OnnxVLM(Path(_graphs().name) / inside, vlm.processor, end, most=MOST)
     return exported.ask([images[i] for i in numbers], [question.text for question in questions])
 
 
+def _job() -> str:
+    """What is asked, for `recipes/ask_playground.mjs`."""
+    images, numbers, questions = _asked()
+    world = json.loads((ROOT / "site" / "playground" / "world.json").read_text(encoding="utf-8"))
+    pictures = [
+        {
+            "width": image.width,
+            "height": image.height,
+            "rgb": base64.b64encode(image.convert("RGB").tobytes()).decode(),
+        }
+        for image in images
+    ]
+    asked = [(i, question.text) for i, question in zip(numbers, questions)]
+    return json.dumps({"prompt": world["prompt"], "most": MOST, "pictures": pictures,
+                       "asked": asked})  # fmt: skip
+
+
+def node_answers() -> list[str]:
+    command = [needed("node"), str(ROOT / "recipes" / "ask_playground.mjs")]
+    done = subprocess.run(command, input=_job(), capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+ASKING = """<script type="module">
+import { answers } from "/recipes/ask_playground.mjs";
+const job = await (await fetch("job.json")).json();
+const found = await answers(job, async (url) => (await fetch(url)).arrayBuffer());
+document.body.textContent = "answers:" + btoa(JSON.stringify(found)) + ";";
+</script><body>"""
+
+
+def chromium_answers() -> list[str]:
+    from tools.playground import server
+
+    (ROOT / "build").mkdir(exist_ok=True)
+    serving = server(ROOT, 0)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    try:
+        with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
+            (Path(folder) / "job.json").write_text(_job())
+            (Path(folder) / "page.html").write_text(ASKING)
+            address = f"http://127.0.0.1:{serving.server_port}/build/{Path(folder).name}/page.html"
+            found = re.search("answers:([A-Za-z0-9+/=]+);", _dom(address))[1]
+    finally:
+        serving.shutdown()
+        serving.server_close()
+    return json.loads(base64.b64decode(found))
+
+
+def _dom(address: str) -> str:
+    """A page as it is in Chromium once its scripts have run."""
+    with tempfile.TemporaryDirectory() as profile:
+        command = [
+            needed("chromium"), "--headless", "--no-sandbox", "--disable-gpu",
+            f"--user-data-dir={profile}", "--virtual-time-budget=100000", "--dump-dom", address,
+        ]  # fmt: skip
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@contextlib.contextmanager
+def _served() -> Iterator[str]:
+    """The address of `transformers serve` with the model, as long as the context lasts."""
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]  # nobody else's
+    command = [
+        sys.executable, "-m", "transformers.cli.transformers", "serve",
+        str(vh.loading.pocket_folder()), "--device", "cpu", "--dtype", "float32",
+        "--port", str(port),
+    ]  # fmt: skip
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            while True:
+                try:
+                    urllib.request.urlopen(f"http://localhost:{port}/health", timeout=5)
+                    break
+                except OSError:
+                    if server.poll() is not None:
+                        log.seek(0)
+                        raise RuntimeError(log.read()[-600:].decode()) from None
+                    time.sleep(1)
+            yield f"http://localhost:{port}/v1"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def served_answers() -> list[str]:
+    need_packages("fastapi", "uvicorn", "openai")
+    from openai import OpenAI
+
+    images, numbers, questions = _asked()
+    found = []
+    with _served() as address:
+        client = OpenAI(base_url=address, api_key="none", timeout=600)
+        for number, question in zip(numbers, questions):
+            parts = [
+                {"type": "image_url", "image_url": {"url": _png(images[number])}},
+                {"type": "text", "text": question.text},
+            ]
+            reply = client.chat.completions.create(
+                model=str(vh.loading.pocket_folder()), temperature=0, max_tokens=MOST,
+                messages=[{"role": "user", "content": parts}],
+            )  # fmt: skip
+            found.append(reply.choices[0].message.content.strip())
+    return found
+
+
 # --- pictures -------------------------------------------------------------------------------------
+
+
+def _png(image: Image.Image) -> str:
+    file = io.BytesIO()
+    image.save(file, "png")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
 
 PAGE = """<body>%s<script>
 onload = () => {
@@ -135,22 +298,11 @@ onload = () => {
 
 def canvas() -> list[Image.Image]:
     """The pictures as Chromium's canvas shrinks them by default."""
-    urls = []
-    for image in _asked()[0]:
-        file = io.BytesIO()
-        image.save(file, "png")
-        urls.append("data:image/png;base64," + base64.b64encode(file.getvalue()).decode())
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
-        shown = "".join(f'<img alt="" src="{url}">' for url in urls)
+        shown = "".join(f'<img alt="" src="{_png(image)}">' for image in _asked()[0])
         page.write_text(PAGE % (shown, SIDE, SIDE))
-        command = [
-            shutil.which("chromium") or "chromium", "--headless", "--no-sandbox", "--disable-gpu",
-            f"--user-data-dir={folder}/profile", "--virtual-time-budget=100000",
-            "--dump-dom", page.as_uri(),
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search("pixels:([A-Za-z0-9+/=,]+);", done.stdout)[1].split(",")
+        found = re.search("pixels:([A-Za-z0-9+/=,]+);", _dom(page.as_uri()))[1].split(",")
     arrays = (np.frombuffer(base64.b64decode(text), np.uint8) for text in found)
     return [Image.fromarray(a.reshape(SIDE, SIDE, 4)[..., :3].copy()) for a in arrays]
 
@@ -195,7 +347,7 @@ def clip_normalized():
 
 
 VARIANTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
-    "float32": ("numbers", lambda: torch_answers()),
+    "float32": ("numbers", lambda: _reference()),
     "8 bits, a row": ("numbers", lambda: torch_answers(rounded(8))),
     "4 bits, a row": ("numbers", lambda: torch_answers(rounded(4))),
     "4 bits, groups of 32": ("numbers", lambda: torch_answers(rounded(4, 32))),
@@ -220,7 +372,11 @@ VARIANTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "8 bits, activations too": ("numbers", lambda: torch_answers(torch_int8())),
     "canvas": ("picture", lambda: torch_answers(None, canvas())),
     "JPEG 30": ("picture", lambda: torch_answers(None, changed(jpeg(30)))),
+    "ONNX int8": ("numbers", lambda: onnx_answers("int8")),
     "onnxruntime": ("program", onnx_answers),
+    "JavaScript in node": ("program", node_answers),
+    "JavaScript in Chromium": ("program", chromium_answers),
+    "transformers serve": ("program", served_answers),
 }
 
 
@@ -234,22 +390,18 @@ def _reference() -> list[str]:
 
 
 def run(changed: str, variant: str) -> list[dict]:
-    answers, (_, _, questions) = VARIANTS[variant][1](), _asked()
+    answers, (_, numbers, questions) = VARIANTS[variant][1](), _asked()
     rows = []
-    for skill in SKILLS:
-        group = [
-            (a, b, _grounding.right(a, q.answer), _grounding.right(b, q.answer))
-            for a, b, q in zip(answers, _reference(), questions, strict=True)
-            if q.skill == skill
-        ]
-        truths = Counter(q.answer for q in questions if q.skill == skill)
+    for answer, before, number, question in zip(
+        answers, _reference(), numbers, questions, strict=True
+    ):
+        now, then = (_grounding.right(a, question.answer) for a in (answer, before))
         rows.append({
-            "skill": skill,
-            "n": len(group),
-            "same": sum(a == b for a, b, _, _ in group),
-            "right": sum(now for _, _, now, _ in group),
-            "better": sum(now and not before for _, _, now, before in group),
-            "worse": sum(before and not now for _, _, now, before in group),
-            "majority": max(truths.values()) / len(group),
+            "picture": number,
+            "skill": question.skill,
+            "same": int(answer == before),
+            "right": int(now),
+            "better": int(now and not then),
+            "worse": int(then and not now),
         })  # fmt: skip
     return rows
