@@ -5,84 +5,77 @@ compares the two, at three values of beta; MPO adds the quality of each answer a
 one; the control learns the chosen answers alone, by SFT. All take the same steps over the same
 rows, in batches of as many rows, with a LoRA of rank 16 on the decoder, AdamW, 5 steps of warm-up
 and a cosine to zero. No one rate is fair to all, so each side tries three with seed 0, and the one
-that answers POPE's questions best there is run with two seeds more. A seed draws other training
-rows, another order and another LoRA. No seed has rows of the split "test", which is asked about.
+that answers best on other pictures than those of the table (`tried`) is run with two seeds more. A
+seed draws other training rows, another order and another LoRA. No seed has rows of the splits
+"test", which is asked about, and "validation", by which rates are chosen.
 
 Each line is a point along a training; step 0 is the untouched model. `right` counts right answers
-to `n` questions of POPE's adversarial setting (half of them "yes"), `yes` the answers "yes" among
-them, `blind yes` those to grey pictures. `chosen` and `rejected` are the mean log-probabilities
-of both answers to `pairs` pairs that are not learnt, `preferred` how often the chosen one's is the
-higher. `old` counts right answers to `n_old` questions of other skills, `lost` what the untouched
-model had right and this one has wrong, `won` the reverse.
+to `n` questions of POPE's adversarial setting, `majority` those of the commonest answer, `blind`
+those to grey pictures; `yes` and `blind yes` count the answers "yes", of which `true yes` are due.
+`tried` counts right answers to `n` such questions of the split "validation". `chosen` and
+`rejected` are the mean log-probabilities of both answers to `pairs` pairs that are not learnt,
+`preferred` how often the chosen one's is the higher. `old` counts right answers to `n_old`
+questions of other skills (boxes at an IoU of 0.5), `lost` what the untouched model had right and
+this one has wrong, `won` the reverse.
 """
 
 from __future__ import annotations
 
 import functools
-import tempfile
-from contextlib import redirect_stdout
-from io import StringIO
 from itertools import islice
 
 import datasets
 import torch
-import transformers
-from peft import LoraConfig
-from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 import vlm_helpers as vh
+from recipes.experiments import _tuning
+from recipes.experiments._grounding import right
+from recipes.experiments.pairs import MPO
 from recipes.pairs import KINDS, pairs
 from recipes.preferences_probe import log_probabilities
 
-MODEL = "pocket-llava"
-# What a model that knows shapes alone is asked; any other is asked about things.
-SHAPES_ONLY = ("pocket-llava", "pocket-llava-base")
-BATCH, STEPS, POINTS = 8, 48, (0, 8, 16, 32, 48)
-SIDES = {  # loss, its weights; SFT is another trainer
-    "DPO": (["sigmoid"], None),
-    "MPO": (["sigmoid", "bco_pair", "sft"], [0.8, 0.2, 1.0]),
-    "SFT": (None, None),
-}
+MODEL, WORLD = "pocket-llava", "scene"  # the pairs of KINDS that it can know: "scene" or "thing"
+BATCH, STEPS, POINTS = 8, 48, (8, 16, 32, 48)
 RATES = (1e-4, 3e-4, 1e-3)
-BEST = {"DPO": 3e-4, "MPO": 3e-4, "SFT": 3e-4}  # of seed 0, by `right` in the end
+# Of seed 0, by `tried` in the end. If it is the first or the last of RATES, add one beyond it.
+BEST = {"DPO": 3e-4, "MPO": 3e-4, "SFT": 3e-4}
 BETA, BETAS = 0.1, (0.03, 0.1, 0.3)
 N, EACH, HELD_OUT = 200, 20, 64
 
 
 def settings() -> list[dict]:
-    tried = [{"seed": 0, "side": side, "beta": BETA, "rate": rate}
-             for side in SIDES for rate in RATES]  # fmt: skip
-    betas = [{"seed": 0, "side": "DPO", "beta": beta, "rate": BEST["DPO"]} for beta in BETAS]
-    sides = [{"seed": 0, "side": side, "beta": BETA, "rate": BEST[side]} for side in SIDES]
-    again = [{**one, "seed": seed} for seed in (1, 2) for one in [*betas, *sides]]
+    def one(seed: int, side: str, rate: float, beta: float = BETA) -> dict:
+        return {"seed": seed, "side": side, "beta": 0.0 if side == "SFT" else beta, "rate": rate}
+
+    tried = [one(0, side, rate) for side in BEST for rate in RATES]
+    again = [one(seed, side, BEST[side]) for seed in (1, 2) for side in BEST]
+    betas = [one(seed, "DPO", BEST["DPO"], beta) for seed in (0, 1, 2) for beta in BETAS]
     found = []
-    for one in [*tried, *betas, *again]:
-        if one not in found:
-            found.append(one)
+    for setting in [*tried, *again, *betas]:
+        if setting not in found:
+            found.append(setting)
     return found
 
 
 def kinds() -> list[str]:
-    world = "scene" if MODEL in SHAPES_ONLY else "thing"
-    return [kind for kind in KINDS if kind.startswith(world)]
+    return [kind for kind in KINDS if kind.startswith(WORLD)]
 
 
 @functools.cache
-def questions():
-    """Of POPE's adversarial setting, and of other skills."""
-    if MODEL in SHAPES_ONLY:
-        asked = vh.evaluation.exam(vh.scenes, "exists", N)
-        others = vh.evaluation.exam(
-            vh.scenes, ("color", "shape", "size", "count", "relation", "number", "word"), EACH,
-            first_seed=5_000,
-        )  # fmt: skip
+def questions() -> dict[str, list[dict]]:
+    """Of POPE's adversarial setting, of the same to choose by, and of other skills."""
+    if WORLD == "scene":
+        world, options, pope = vh.scenes, {}, "exists"
+        others = ("color", "shape", "size", "count", "relation", "number", "word")
     else:
-        asked = vh.evaluation.exam(vh.pages, "exists_adversarial", N, kind="things")
-        others = vh.evaluation.exam(
-            vh.pages, ("name", "count", "relation", "locate", "group", "odd_one_out"), EACH,
-            first_seed=5_000, kind="things",
-        )  # fmt: skip
-    return list(asked), list(others)
+        world, options, pope = vh.pages, {"kind": "things"}, "exists_adversarial"
+        others = ("name", "count", "relation", "locate", "group", "odd_one_out")
+    exam = functools.partial(vh.evaluation.exam, world, **options)
+    return {
+        "pope": list(exam(pope, N)),
+        "tried": list(exam(pope, N, split="validation", first_seed=5_000)),
+        "others": list(exam(others, EACH, first_seed=5_000)),
+    }
 
 
 @functools.cache
@@ -92,18 +85,23 @@ def held_out() -> list[dict]:
 
 def asked(model, processor) -> dict:
     """What a model answers, and the scores of the other skills by their ids."""
-    vlm, (pope, others) = vh.VLM(model, processor), questions()
-    options = {"batch_size": 50, "max_new_tokens": 24}
-    now = vh.evaluation.quiz(vlm, pope, **options)
-    grey = vh.evaluation.blind(vlm, pope, **options)
-    kept = vh.evaluation.quiz(vlm, others, **options)
+    vlm, items = vh.VLM(model, processor), questions()
+    options = {
+        "score": lambda answer, item: right(answer, item["answer"]), "batch_size": 50,
+        "max_new_tokens": 24,
+    }  # fmt: skip
+    now, tried, others = (vh.evaluation.quiz(vlm, some, **options) for some in items.values())
+    grey = vh.evaluation.blind(vlm, items["pope"], **options)
+    floor = vh.evaluation.floors(items["pope"], options["score"], by=None)["majority"].item()
 
-    def said_yes(run) -> int:
-        return sum(row["answer"].strip().lower().startswith("yes") for row in run.rows)
+    def yes(run, column: str = "answer") -> int:
+        return sum(row[column].strip().lower().startswith("yes") for row in run.rows)
 
     return {
-        "right": int(now.scores.sum()), "yes": said_yes(now), "blind yes": said_yes(grey),
-        "n": len(now), "scores": {one["id"]: one["score"] for one in kept.rows},
+        "right": int(now.scores.sum()), "majority": round(floor * len(now)),
+        "blind": int(grey.scores.sum()), "n": len(now), "yes": yes(now), "blind yes": yes(grey),
+        "true yes": yes(now, "truth"), "tried": int(tried.scores.sum()),
+        "scores": {one["id"]: one["score"] for one in others.rows},
     }  # fmt: skip
 
 
@@ -119,72 +117,51 @@ def compared(model, processor) -> dict:
     }  # fmt: skip
 
 
+def ended(model, processor, was: dict) -> dict:
+    """What is asked at both ends of a training; `was` are the scores of the untouched model."""
+    now = asked(model, processor)
+    scores = now.pop("scores")
+    first = was or scores
+    return now | {
+        "old": int(sum(scores.values())), "n_old": len(scores),
+        "lost": sum(first[i] > scores[i] for i in scores),
+        "won": sum(first[i] < scores[i] for i in scores), "scores": scores,
+    }  # fmt: skip
+
+
 @functools.cache
-def before() -> tuple[dict, dict]:
+def before() -> dict:
     vlm = vh.load(MODEL, dtype="float32")
-    return asked(vlm.model, vlm.processor), compared(vlm.model, vlm.processor)
-
-
-def tuned(seed: int, side: str, beta: float, rate: float, seen):
-    """The model after a training; `seen(step, model, processor)` is called at each of `POINTS`."""
-    datasets.disable_progress_bars()
-    torch.manual_seed(seed)
-    vlm = vh.load(MODEL, dtype="float32")
-    model, processor = vlm.model, vlm.processor
-    drawn = list(islice(pairs(kinds(), "train", 10_000 * (seed + 1)), BATCH * STEPS))
-    rows = datasets.Dataset.from_list(drawn)
-    loss, weights = SIDES[side]
-
-    class Points(transformers.TrainerCallback):
-        def on_step_end(self, args, state, control, model, **_):
-            if state.global_step in POINTS:
-                seen(state.global_step, model.eval(), processor)
-                model.train()
-
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
-        options = {
-            "output_dir": folder, "max_steps": STEPS, "per_device_train_batch_size": BATCH,
-            "seed": seed, "learning_rate": rate, "warmup_steps": 5, "lr_scheduler_type": "cosine",
-            "max_length": None, "gradient_checkpointing": False, "bf16": False,
-            "use_cpu": not torch.cuda.is_available(), "logging_steps": STEPS, "save_strategy": "no",
-            "report_to": "none", "disable_tqdm": True, "remove_unused_columns": False,
-        }  # fmt: skip
-        lora = LoraConfig(r=16, lora_alpha=32, target_modules=r".*language_model.*_proj")
-        more = {"processing_class": processor, "callbacks": [Points()], "peft_config": lora}
-        if side == "SFT":
-            rows = rows.rename_column("chosen", "completion").remove_columns("rejected")
-            trainer = SFTTrainer(
-                model, SFTConfig(**options), train_dataset=rows,
-                data_collator=vh.collators.AnswerCollator(processor), **more,
-            )  # fmt: skip
-        else:
-            trainer = DPOTrainer(
-                model, args=DPOConfig(
-                    **options, beta=beta, loss_type=loss, loss_weights=weights
-                ), train_dataset=rows,
-                data_collator=vh.collators.PreferenceCollator(processor), **more,
-            )  # fmt: skip
-        trainer.train()
-    return trainer.model.eval(), processor
+    vlm.model.eval()
+    return compared(vlm.model, vlm.processor) | ended(vlm.model, vlm.processor, {})
 
 
 def run(seed: int, side: str, beta: float, rate: float) -> list[dict]:
-    (was, chances), points = before(), []
+    vlm, points = _tuning.begin(MODEL, seed), [{"step": 0, **before()}]
+    drawn = list(islice(pairs(kinds(), "train", 10_000 * (seed + 1)), BATCH * STEPS))
+    rows = datasets.Dataset.from_list(drawn)
 
-    def line(step: int, model, processor) -> None:
-        ends = step in (0, STEPS)
-        now = {} if not ends else was if step == 0 else asked(model, processor)
-        scores, first = now.get("scores", {}), was["scores"]
-        points.append({
-            "step": step,
-            **(chances if step == 0 else compared(model, processor)),
-            **{name: now.get(name) for name in ("right", "yes", "blind yes", "n")},
-            "old": int(sum(scores.values())) if ends else None,
-            "n_old": len(first),
-            "lost": sum(first[i] > scores[i] for i in scores) if ends else None,
-            "won": sum(first[i] < scores[i] for i in scores) if ends else None,
-        })  # fmt: skip
+    def seen(step: int, model) -> None:
+        points.append({"step": step, **compared(model, vlm.processor)})
+        if step == STEPS:
+            points[-1] |= ended(model, vlm.processor, before()["scores"])
 
-    line(0, None, None)
-    tuned(seed, side, beta, rate, line)
-    return points
+    options = {
+        "max_steps": STEPS, "per_device_train_batch_size": BATCH, "seed": seed,
+        "learning_rate": rate, "warmup_steps": 5, "lr_scheduler_type": "cosine",
+        "remove_unused_columns": False,
+    }  # fmt: skip
+    given = {
+        "processing_class": vlm.processor, "callbacks": [_tuning.Points(POINTS, seen)],
+        "peft_config": _tuning.lora(),
+    }  # fmt: skip
+    if side == "SFT":
+        rows = rows.rename_column("chosen", "completion").remove_columns("rejected")
+        given["data_collator"] = vh.collators.AnswerCollator(vlm.processor)
+    else:
+        options |= {"beta": beta}
+        if side == "MPO":
+            options |= {"loss_type": [*MPO], "loss_weights": [*MPO.values()]}
+        given["data_collator"] = vh.collators.PreferenceCollator(vlm.processor)
+    _tuning.train("sft" if side == "SFT" else "dpo", vlm.model, rows, options, **given)
+    return [{name: value for name, value in point.items() if name != "scores"} for point in points]

@@ -18,31 +18,26 @@ A line is a point along a training. Asked greedily, of `n` things that are there
 area over the truth's; of `n` that are not there, `none` counts "none". `yes` and `no` count the
 right answers to "Is there …?" about the same. `sampled` is the mean reward, `spread` the share of
 groups whose answers differ in reward, both of the training's own answers since the last point. The
-last point also asks 10 questions of each of eight old skills (`old`, of `n_old`).
+last point also asks 10 questions of each of eight old skills (`old`, of `n_old`). `seconds` is the
+processor time of the steps so far, without the asking, where it was taken.
 """
 
 from __future__ import annotations
 
 import functools
 import statistics
-import tempfile
-from contextlib import redirect_stdout
-from io import StringIO
 
 import datasets
-import torch
-import transformers
-from peft import LoraConfig
-from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
 import vlm_helpers as vh
+from recipes.experiments import _tuning
 from vlm_helpers.boxes import Box, iou, parse, write
 from vlm_helpers.scenes import UNSEEN_PAIRS
 
 MODEL = "pocket-llava"  # the one that learns
 FORM = "pocket-llava"  # in which it writes boxes
 STEPS, ANSWERS, EACH = 20, 24, 60
-POINTS = (10, 20)
+POINTS, MORE = (10, 20), (5, 10, 15, 20)  # the latter where a hack is followed closely
 SKILLS = ("color", "shape", "size", "count", "exists", "relation", "number", "locate")
 UNSEEN = [f"{color} {shape}" for shape, color in UNSEEN_PAIRS]
 
@@ -189,58 +184,39 @@ def answered(item: dict) -> dict:
 
 
 def run(seed, method, reward, group, temperature, beta, rate) -> list[dict]:
-    datasets.disable_progress_bars()
-    torch.manual_seed(seed)
-    vlm = vh.load(MODEL, dtype="float32")
-    score, points, logged = REWARDS[reward], [{"step": 0, **before()}], []
+    vlm = _tuning.begin(MODEL, seed)
+    score, points = REWARDS[reward], [{"step": 0, "seconds": 0.0, **before()}]
 
-    class Points(transformers.TrainerCallback):
-        def on_log(self, args, state, control, logs, **_):
-            logged.append(logs)
-
-        def on_step_end(self, args, state, control, model, **_):
-            if state.global_step in POINTS:
-                last = state.global_step == STEPS
-                now = measured(model.eval(), vlm.processor, reward, last)
-                points.append({"step": state.global_step, **now})
-                model.train()
+    def seen(step: int, model) -> None:
+        now = measured(model, vlm.processor, reward, step == STEPS)
+        points.append({"step": step, "seconds": round(asked.seconds, 1), **now})
 
     def rewarded(completions, truth, **columns):
         return [score(c[0]["content"].strip(), right) for c, right in zip(completions, truth)]
 
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
-        options = {
-            "output_dir": folder, "max_steps": STEPS, "learning_rate": rate, "warmup_steps": 2,
-            "lr_scheduler_type": "constant_with_warmup", "use_cpu": not torch.cuda.is_available(),
-            "bf16": False, "gradient_checkpointing": False, "logging_steps": 1, "seed": seed,
-            "save_strategy": "no", "report_to": "none", "disable_tqdm": True,
+    asked = _tuning.Points(MORE if reward == "format" and not beta else POINTS, seen)
+    options = {"max_steps": STEPS, "learning_rate": rate, "seed": seed, **_tuning.FLAT}
+    given = {
+        "processing_class": vlm.processor, "callbacks": [asked], "peft_config": _tuning.lora(),
+    }  # fmt: skip
+    if method == "grpo":
+        items = rows(seed, STEPS * ANSWERS // group, reward)
+        data = [{**prompt(item), "truth": item["answer"]} for item in items]
+        options |= {
+            "per_device_train_batch_size": ANSWERS, "num_generations": group, "beta": beta,
+            "temperature": temperature, "max_completion_length": 8,
         }  # fmt: skip
-        common = {
-            "processing_class": vlm.processor, "callbacks": [Points()],
-            "peft_config": LoraConfig(
-                r=16, lora_alpha=32, target_modules=r".*language_model.*_proj"
-            ),
-        }  # fmt: skip
-        if method == "grpo":
-            items = rows(seed, STEPS * ANSWERS // group, reward)
-            data = [{**prompt(item), "truth": item["answer"]} for item in items]
-            args = GRPOConfig(
-                per_device_train_batch_size=ANSWERS, num_generations=group, beta=beta,
-                temperature=temperature, max_completion_length=8, **options,
-            )  # fmt: skip
-            trainer = GRPOTrainer(
-                vlm.model, rewarded, args, datasets.Dataset.from_list(data), **common
-            )
-        else:
-            batch = ANSWERS if method == "sft 480" else ANSWERS // 8
-            data = [answered(item) for item in rows(seed, STEPS * batch, reward)]
-            args = SFTConfig(per_device_train_batch_size=batch, max_length=None, **options)
-            trainer = SFTTrainer(
-                vlm.model, args, train_dataset=datasets.Dataset.from_list(data),
-                data_collator=vh.collators.AnswerCollator(vlm.processor), **common,
-            )  # fmt: skip
-        trainer.train()
-    steps = [logs for logs in logged if "reward" in logs]
+        given["reward_funcs"] = rewarded
+    else:
+        batch = ANSWERS if method == "sft 480" else ANSWERS // 8
+        data = [answered(item) for item in rows(seed, STEPS * batch, reward)]
+        options["per_device_train_batch_size"] = batch
+        given["data_collator"] = vh.collators.AnswerCollator(vlm.processor)
+    trainer = _tuning.train(
+        "grpo" if method == "grpo" else "sft", vlm.model, datasets.Dataset.from_list(data),
+        options, **given,
+    )  # fmt: skip
+    steps = [logs for logs in trainer.state.log_history if "reward" in logs]
     for was, now in zip(points, points[1:]):
         part = steps[was["step"] : now["step"]]
         if part:
