@@ -26,7 +26,7 @@ CEILINGS = {
     "catalog": 430,
     "boxes": 2050,
     "scenes": 990,
-    "pages": 7000,
+    "pages": 7040,
     "the ground": 1945,
 }
 

@@ -272,6 +272,28 @@ def test_every_setting_is_painted_all_over():
             assert not bare.any(), setting
 
 
+def test_a_picture_shows_the_things_one_names():
+    page = pages.picture_of(["cow", "kite", "cow"], "farm", seed=4)
+    assert [element.text for element in things_in(page)] == ["cow", "kite", "cow"]
+    assert page.questions("theme")[0].answer == "farm" and page.questions("list")
+    assert page.image == pages.picture_of(["cow", "kite", "cow"], "farm", seed=4).image
+    assert page.image != pages.picture_of(["cow", "kite", "cow"], "farm", seed=5).image
+    assert things_in(pages.picture_of(["bread"]))[0].text == "bread"
+
+
+@pytest.mark.parametrize(
+    "things, theme, named",
+    [
+        ("cow", "farm", "'cow'"), (["cow", 3], "farm", "3"), ([], "farm", "not 0"),
+        (["cow"] * 10, "farm", "not 10"), (["cwo"], "farm", "'cow'"), (["cow"], "fram", "'farm'"),
+        (["bread", "bread"], "farm", "'bread' once"),
+    ],
+)  # fmt: skip
+def test_what_no_picture_can_show_is_named(things, theme, named):
+    with pytest.raises((TypeError, ValueError), match=named):
+        pages.picture_of(things, theme)
+
+
 def test_a_thing_can_be_swapped_and_the_others_stay():
     page = MANY[0]
     other = page.with_field("things.0", "dragon")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -250,6 +250,23 @@ def scene(draws: Draws, seed: int) -> Picture:
     return Picture(drawn.render(side, 2 if side == 96 else 1), talks(), labels)
 
 
+def few(draws: Draws, weights: dict[str, float]) -> Picture:
+    """One to four things, any of all, on a picture of two tiles or one: where names are learnt
+    soonest, and where a picture costs least."""
+    known = atlas.things()
+    theme = draws.pick(tuple(known.themes)) if draws.chance(0.5) else "none"
+    names = draws.shuffled(known.names)[: 1 + draws.below(4)]
+    drawn = pages.picture_of(names, theme, seed=draws.below(2**31))
+    while min(drawn.size) > 192:  # half of it would not fit two tiles
+        drawn = pages.picture_of(names, theme, seed=draws.below(2**31))
+    return shrunk(whole(drawn, asked(draws, drawn, weights)), 0.5)
+
+
+def shrunk(drawn: Picture, scale: float) -> Picture:
+    size = [round(scale * side) for side in drawn.size]
+    return replace(drawn, image=drawn.image.resize(size, Image.Resampling.BILINEAR))
+
+
 def picture(draws: Draws, seed: int, stage) -> Picture:
     """A picture of a stage's mixture."""
     kinds, weights = zip(*stage.draws.items())
@@ -257,6 +274,11 @@ def picture(draws: Draws, seed: int, stage) -> Picture:
     if kind == "strips":
         printed = [name for name in pages.KINDS if name != "things"]
         return lines_of(draws, seed, printed, stage.lines)
+    if kind == "few":
+        return few(draws, stage.weights)
+    if kind == "things":
+        found = page(draws, seed, ("things",), stage.weights, 0.0)
+        return shrunk(found, draws.weighted((1, 0.67, 0.5), (3, 4, 3)))
     if kind == "pages":
         return page(draws, seed, pages.KINDS, stage.weights, stage.read)
     return scene(draws, seed)

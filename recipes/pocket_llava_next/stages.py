@@ -12,8 +12,9 @@ class Stage(loop.Stage):
     """A stage of `pocket-llava-next`; its parts are "vision", "heads", "projector" and "decoder".
 
     Attributes:
-        draws: what is drawn, by weight: "strips", "pages", "scenes"; for a stage that trains the
-            tower alone, how many tiles of each kind ("text", "pages", "things", "shapes").
+        draws: what is drawn, by weight: "strips", "pages", "things", "few", "scenes"; for a stage
+            that trains the tower alone, how many tiles of each kind ("text", "pages", "things",
+            "shapes").
         near: weight of staying near what the tower was when the stage began, on tiles without
             print; of the labels only the letters count then.
         plain: share of printed sheets in four fonts, sharp and straight.
@@ -59,10 +60,12 @@ STAGES = (
         {"text": 40, "pages": 6, "things": 5, "shapes": 3}, near=1.0, plain=0.75,
         warm=40, decay=1800,
     ),
-    # the decoder learns to look: what stands on a strip, word for word; the tower rests
+    # the decoder learns to look: names of few things, what stands on a strip, word for word
     Stage(
-        "spell", 2500, 12, {"projector": 1e-3, "decoder": 1e-3}, {"strips": 8, "scenes": 2},
-        lines=3, room=96, warm=30,
+        "look", 6000, 12, {"projector": 1.5e-3, "decoder": 1.5e-3},
+        {"few": 3, "things": 2, "strips": 3, "scenes": 2}, lines=3, room=200, warm=50,
+        weights={"list": 3, "name": 3, "caption": 2, "grounded_caption": 2, "locate": 2,
+                 "count": 1.5, "theme": 0.3},
     ),
     Stage(
         "transcribe", 2500, 6, {"projector": 1e-3, "decoder": 1e-3},

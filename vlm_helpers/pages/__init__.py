@@ -8,7 +8,7 @@ need matplotlib.
 
 from vlm_helpers._questions import Question, location_tokens
 from vlm_helpers.pages._kind import SIZES, SPLITS
-from vlm_helpers.pages._page import KINDS, SKILLS, Characters, Element, Page, sample
+from vlm_helpers.pages._page import KINDS, SKILLS, Characters, Element, Page, picture_of, sample
 from vlm_helpers.pages._things import likely_absent
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "Question",
     "likely_absent",
     "location_tokens",
+    "picture_of",
     "sample",
 ]

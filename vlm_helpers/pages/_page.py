@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -305,6 +306,30 @@ def sample(
     if chosen.paper and not clean:
         wear = _wear.drawn(Draws(f"{key}/wear"))
     return _drawn(seed, split, chosen, chosen.facts(Draws(f"{key}/facts"), split), wear)
+
+
+def picture_of(
+    things: Sequence[str], theme: str = _things.NOWHERE, *, seed: int = 0, split: str = "train"
+) -> Page:
+    """A page of the kind "things" that shows the things you name, and nothing else.
+
+    Args:
+        things: one to nine names, as in `data/things/README.md`; a name may stand there twice.
+        theme: whose floor, walls or sky are behind them; by default none.
+        seed: others place the same things elsewhere.
+        split: one of `SPLITS`; "unseen_styles" has the other artist's drawings.
+    Raises:
+        TypeError: where things is no list of texts.
+        ValueError: for no things or too many, a thing, theme or split that does not exist, or a
+            second one of what stands alone ("bread", "scissors", "sun").
+    """
+    if isinstance(things, str) or not all(isinstance(name, str) for name in things):
+        raise TypeError(f'things is a list of names, such as ["cow", "barn"], not {things!r}.')
+    seed, names = whole_number("seed", seed), list(things)
+    if split not in SPLITS:
+        raise ValueError(f"There is no split {split!r}; {did_you_mean(split, SPLITS)}")
+    _things.check(names)
+    return _drawn(seed, split, _things.KIND, {"theme": theme, "things": names}, _wear.CLEAN)
 
 
 def _drawn(seed: int, split: str, kind: Kind, fields: dict, wear: Wear) -> Page:

@@ -80,6 +80,16 @@ FULL = 0.36  # the share of the picture that things may take up
 GAP = 2  # pixels between two things, at least
 
 
+def check(names: list[str]) -> None:
+    """Whether a picture can show these; else a ValueError."""
+    if not 1 <= len(names) <= MOST:
+        raise ValueError(f"A picture shows 1 to {MOST} things, not {len(names)}.")
+    alone = things().single | things().plurals | things().stuff
+    for name, times in Counter(names).items():
+        if times > 1 and name in alone:
+            raise ValueError(f"A picture shows {name!r} once at most; it is named {times} times.")
+
+
 def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     known, style = things(), "fluent" if split == UNSEEN else "noto"
     names = fields["things"]
