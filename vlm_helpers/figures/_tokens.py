@@ -35,11 +35,14 @@ def next_tokens(
     bar is coloured, and drawn even where it is not among the `top`. `titles`: one a step, by
     default "step 1", …
     `beside`: a second [steps, vocabulary], drawn as a diamond on the bar of the same token, for
-    instance what the model expects without the picture. `labels`: what bars and diamonds are, for
-    the legend that goes with `beside`. In a token's name, ␣ stands for a space.
+    instance what the model expects without the picture; the likeliest are then those of either.
+    `labels`: what bars and diamonds are, for the legend that goes with `beside`. In a token's name,
+    ␣ stands for a space.
 
     Raises `ValueError` where the shapes do not go together.
     """
+    import numpy as np
+
     values = _matrix(probabilities, "probabilities")
     steps, vocabulary = values.shape
     others = None if beside is None else _matrix(beside, "beside")
@@ -48,6 +51,7 @@ def next_tokens(
             f"beside is {list(others.shape)}, and probabilities are {list(values.shape)}: they "
             "must be of the same steps and vocabulary."
         )
+    ranked = values if others is None else np.maximum(values, others)
     taken = values.argmax(axis=1) if chosen is None else [int(i) for i in chosen]
     names = [f"step {i + 1}" for i in range(steps)] if titles is None else list(titles)
     for what, given in (("chosen ids", taken), ("titles", names)):
@@ -59,11 +63,11 @@ def next_tokens(
     height = rows * (0.24 * top + 0.42) + (0.65 if others is not None else 0.3)
     size = (WIDTH * max(columns, 2) / max(columns, 4), height)
     with subplots(rows, columns, size) as (figure, grid):
-        figure.get_layout_engine().set(wspace=0.06)  # a long token stays clear of its neighbour
+        figure.get_layout_engine().set(wspace=0.12)  # a long token stays clear of its neighbour
         for ax in grid[steps:]:
             ax.set_axis_off()
         for step, ax in enumerate(grid[:steps]):
-            ids = [i for i in values[step].argsort()[::-1][:top] if values[step, i] > 0]
+            ids = [i for i in ranked[step].argsort()[::-1][:top] if ranked[step, i] > 0]
             if taken[step] not in ids:
                 ids[top - 1 :] = [taken[step]]
             _token_bars(ax, values[step], ids, [token_name(tokenizer, i) for i in ids], taken[step])
