@@ -65,7 +65,7 @@ def show_scene(ax, beside, vlm, scene) -> None:
         asked = textwrap.fill(asked, 32)
         lower = 0.07 * (1 + asked.count("\n"))
         beside.text(0, 0.98 - 0.26 * place, asked, va="top", fontsize=9.5)
-        beside.text(0.03, 0.98 - 0.26 * place - lower, answer, va="top", fontsize=11, color=BLUE)
+        beside.text(0.03, 0.98 - 0.26 * place - lower, answer, va="top", fontsize=9.5, color=BLUE)
     beside.axis("off")
 
 
@@ -77,11 +77,12 @@ def show_templates(ax) -> None:
     colors = [BLUE, *[VERMILION] * (len(shown) - 1)]
     ax.barh(list(TEMPLATES.values()), shown, color=colors, height=0.65)
     for place, value in enumerate(shown):
-        ax.text(value + 0.015, place, f"{value:.2f}", va="center", fontsize=9)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over the floor's line
+        ax.text(value + 0.02, place, f"{value:.2f}", va="center", fontsize=9, bbox=ground)
     ax.axvline(floor, color=INK, lw=1, ls=":")
     ax.text(floor + 0.015, len(shown) - 0.42, "commonest answer", fontsize=8.5, va="center")
     ax.invert_yaxis()
-    ax.set(xlim=(0, 1.12), xticks=(0, 0.5, 1), xlabel="answers right of 900")
+    ax.set(xlim=(0, 1.12), xticks=(0, 0.5, 1), xlabel="share of 900 answers that are right")
     ax.set_ylim(len(shown) - 0.1, -0.6)
     ax.set_title("Break it: a wrong prompt", loc="left")
 
@@ -111,7 +112,7 @@ def show_binding(ax) -> None:
     )  # fmt: skip
     ax.set_xticks([100, 1000, 6400], ["100", "1,000", "6,400"])
     ax.minorticks_off()
-    ax.set_title("Train it: when does binding come?", loc="left")
+    ax.set_title("Train it: telling objects apart", loc="left")
 
 
 def main() -> None:
