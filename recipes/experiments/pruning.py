@@ -12,6 +12,10 @@ A dropped token is hidden from every later layer, and each kept one stays at its
 24 questions of each skill, one a picture; "locate" is right at IoU 0.5, others letter for letter.
 `all` keeps all tokens, `none` none: that is the blind score. `majority` is the floor.
 The model is not trained here: what varies is the dice of the random rule, and the pictures.
+
+The 216 questions share 66 pictures. For three of the rules with 16 tokens (even, median, last
+token) intervals that draw pictures anew, with all their questions, were 1.2, 0.9 and 1.1 times as
+wide as Wilson's for independent questions.
 """
 
 from __future__ import annotations
