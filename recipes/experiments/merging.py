@@ -5,7 +5,8 @@ on "Which object is the leftmost?" and its like. It is asked 80 questions of tha
 of eight old ones, beside the model in float32 ("beside"), and then: merged in float32; merged, with
 the weights stored in bfloat16; merged, and the linear layers rounded to 4 or 3 bits with a scale
 for 32 weights, products in float32; and beside a model that is rounded to 4 bits itself, on which
-it was *not* trained.
+it was *not* trained. The floor is the model without any adapter, in float32 and in 4 bits
+("without"); what it says is compared with nothing, so `same` is empty.
 
 `same`: answers equal, letter for letter, to those of "beside"; `right`: right ones. Over the
 matrices that have an adapter, `noise` is how far rounding moves the adapter, against its own size,
@@ -46,35 +47,46 @@ def _bfloat16(model):
     return model
 
 
+def _four_bits(model):
+    return round_weights(model, 4, 32)
+
+
+# What is made of the model without an adapter.
+FLOORS: dict[str, Callable] = {"without": lambda model: model, "without, 4 bits": _four_bits}
+
 # What is made of the model without its adapter, and of the merged one; None: nothing is merged.
 ROUNDINGS: dict[str, Callable | None] = {
     "beside": None,
     "merged": lambda model: model,
     "merged, bfloat16": _bfloat16,
-    "merged, 4 bits": lambda model: round_weights(model, 4, 32),
+    "merged, 4 bits": _four_bits,
     "merged, 3 bits": lambda model: round_weights(model, 3, 32),
     "beside 4 bits": None,
 }
 
 
 def settings() -> list[dict]:
-    return [{"variant": name, "seed": SEED} for name in ROUNDINGS]
+    return [{"variant": name, "seed": SEED} for name in (*FLOORS, *ROUNDINGS)]
 
 
-def _model(variant: str):
+def _vlm(variant: str) -> vh.VLM:
+    if variant in FLOORS:
+        plain = vh.load("pocket-llava", device="cpu", dtype="float32")
+        return vh.VLM(FLOORS[variant](plain.model), plain.processor)
+    tuned, processor = _tuned()
     if ROUNDINGS[variant]:
-        return ROUNDINGS[variant](_merged())
-    beside = copy.deepcopy(_tuned()[0].get_base_model())
-    return round_weights(beside, 4, 32) if variant == "beside 4 bits" else beside
+        return vh.VLM(ROUNDINGS[variant](_merged()), processor)
+    beside = copy.deepcopy(tuned.get_base_model())
+    return vh.VLM(_four_bits(beside) if variant == "beside 4 bits" else beside, processor)
 
 
-def _answers(model) -> dict[str, list[tuple[str, str]]]:
+def _answers(vlm: vh.VLM) -> dict[str, list[tuple[str, str]]]:
     """Of the new and the old questions: answers, each with the truth."""
     new, old = forgetting.questions()
     found = {}
     for name, items in (("new", new), ("old", old[::2])):
         images = [item["images"][0] if "images" in item else item["image"] for item in items]
-        shown = _grounding.Shown(images, vh.VLM(model, _tuned()[1]))
+        shown = _grounding.Shown(images, vlm)
         said = shown.ask([(i, item["question"]) for i, item in enumerate(items)], most=MOST)
         found[name] = [(answer, item["answer"]) for (answer, _), item in zip(said, items)]
     return found
@@ -82,7 +94,7 @@ def _answers(model) -> dict[str, list[tuple[str, str]]]:
 
 @functools.cache
 def _reference():
-    return _answers(_model("beside"))
+    return _answers(_vlm("beside"))
 
 
 @torch.no_grad()
@@ -109,13 +121,16 @@ def _weights(variant: str) -> dict[str, float]:
 
 
 def run(variant: str, seed: int) -> list[dict]:
-    answers, reference = _answers(_model(variant)), _reference()
-    weights = _weights(variant) if ROUNDINGS[variant] else {}
+    answers = _answers(_vlm(variant))
+    reference = {} if variant in FLOORS else _reference()
+    weights = _weights(variant) if ROUNDINGS.get(variant) else {}
     return [
         {
             "skill": skill,
             "n": len(said),
-            "same": sum(a == b for (a, _), (b, _) in zip(said, reference[skill], strict=True)),
+            "same": sum(a == b for (a, _), (b, _) in zip(said, reference[skill], strict=True))
+            if reference
+            else None,
             "right": sum(answer == truth for answer, truth in said),
             **weights,
         }

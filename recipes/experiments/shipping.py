@@ -15,8 +15,9 @@ by torch.ao, and by onnxruntime ("ONNX int8", dynamic, as `quantize_dynamic` doe
 Chromium), and behind `transformers serve --dtype float32`, asked over HTTP by OpenAI's client (by
 itself the server takes the 16 bits that the model's file has). *picture*: everything as trained but
 the pixels. "canvas" is a browser's shrinking of the picture, done in
-Chromium, the other resizings are Pillow's and torch's. *blind*: grey pictures. Blanks around an
-answer are not compared. Nothing is trained here: there is no seed to vary.
+Chromium, the other resizings are Pillow's and torch's. *blind*: grey pictures. *floor*: no model,
+the commonest right answer of each skill. Blanks around an answer are not compared. Nothing is
+trained here: there is no seed to vary.
 
 Needs `pip install -r recipes/shipping.txt`, and `node` (18 or later) and `chromium` on the path.
 What needs a tool that is not there is skipped, and the table waits for it.
@@ -25,6 +26,7 @@ What needs a tool that is not there is skipped, and the table waits for it.
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import copy
 import functools
@@ -92,6 +94,15 @@ def need_packages(*names: str) -> None:
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingTool(f"this needs {', '.join(missing)}: pip install -r recipes/shipping.txt")
+
+
+def commonest_answers() -> list[str]:
+    """To each question the right answer that is the commonest among those of its skill."""
+    questions = _asked()[2]
+    counts = collections.defaultdict(collections.Counter)
+    for question in questions:
+        counts[question.skill][question.answer] += 1
+    return [counts[question.skill].most_common(1)[0][0] for question in questions]
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -365,6 +376,7 @@ VARIANTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
         "blind",
         lambda: torch_answers(None, changed(lambda i: Image.new("RGB", i.size, (128,) * 3))),
     ),
+    "commonest answer": ("floor", commonest_answers),
     "3 bits, tower": ("numbers", lambda: torch_answers(rounded(3, 32, "vision_tower"))),
     "3 bits, decoder": ("numbers", lambda: torch_answers(rounded(3, 32, "language_model"))),
     "bfloat16": ("numbers", lambda: torch_answers(half(torch.bfloat16))),
