@@ -21,6 +21,8 @@ const state = {
   columns: 8, keep: 64, // until the model says what it has
   // the latest question's number; {question, earlier: turns before it, text, steps, shown: a step, kept}
   ready: false, asking: 0, last: null,
+  typing: false, // whether the visitor has typed what was not asked yet
+  pending: null, // {question, earlier}: waits for the model, or for the answer that it goes on from
 };
 
 let waiting; // the timer of `askAgain`
@@ -69,11 +71,13 @@ function write(text, size, stroke, x, y, side) {
 const worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
 worker.onerror = () => say("status", "The model's code could not be started in this browser.");
 worker.onmessage = ({ data }) => {
-  if (data.loaded !== undefined) say("status", `Loading the model: ${Math.round(100 * data.loaded)} %`);
+  if (data.loaded) say("status", `Loading the model: ${loaded(data)}`);
   else if (data.ready) ready(data);
   else if (data.error && data.id === undefined) say("status", `The model could not be loaded: ${data.error}`);
   else if (data.id === state.asking) progress(data);
 };
+
+const loaded = ({ loaded, of }) => (of ? `${Math.round(100 * Math.min(1, loaded / of))} %` : `${(loaded / 1e6).toFixed(1)} MB`);
 
 function say(where, text) {
   $(where).textContent = text;
@@ -86,25 +90,43 @@ function ready({ columns, layers }) {
   Object.assign($("layer"), { max: layers, value: layers });
   say("status", "The model is ready.");
   showKept();
-  ask(suggest(state.scene, world, thing())[0][1]);
+  if (state.pending) sendPending();
+  else send(suggest(state.scene, world, thing())[0][1], []);
 }
 
 /** The turns that the next question goes on from: none, unless that is wished and there is an answer. */
 const before = () => ($("follow").checked && state.last?.done && !state.last.stale
   ? [...state.last.earlier, { question: state.last.question, answer: state.last.text }] : []);
 
-function ask(question, earlier = before()) {
+/** The visitor asks: now, or once the model, or the answer that the question goes on from, is there. */
+function ask(question, earlier) {
   question = question.trim();
   if (!question) return;
-  if (!state.ready) return say("status", "The model is still being loaded: ask again in a moment.");
+  const { last } = state, comes = last && (last.stale || !(last.done || last.failed));
+  $("question").value = question;
+  state.typing = false;
+  state.pending = { question, earlier };
+  if (!state.ready) say("status", "The model is still being loaded: your question is asked then.");
+  else if (!earlier && $("follow").checked && comes) say("status", "Your question waits until the answer that it goes on from has ended.");
+  else sendPending();
+}
+
+function sendPending() {
+  const { question, earlier = before() } = state.pending;
+  state.pending = null;
+  say("status", "The model is ready.");
+  send(question, earlier);
+}
+
+/** Asks the model, and leaves alone what is being typed. */
+function send(question, earlier) {
   redraw();
   clearTimeout(waiting);
   keepInHistory();
-  $("question").value = question;
+  if (!state.typing) $("question").value = question;
   state.last = { question, earlier, text: "", steps: [], kept: null, setting: setting() };
   state.asking++;
-  const said = earlier.map((turn) => `${turn.question} ${turn.answer} → `).join("");
-  say("asked", said + question + state.last.setting);
+  say("asked", inWords(state.last));
   say("answer", "…");
   $("answer").setAttribute("aria-busy", "true");
   $("steps").replaceChildren();
@@ -116,6 +138,10 @@ function ask(question, earlier = before()) {
     covered: $("grey").checked ? all : [...state.covered],
   });
 }
+
+/** A question after the turns that it goes on from, and what the model does not get. */
+const inWords = ({ earlier, question, setting }) =>
+  earlier.map((turn) => `${turn.question} ${turn.answer} → `).join("") + question + setting;
 
 /** In words, what the model does not get. */
 function setting() {
@@ -130,6 +156,7 @@ function progress({ kept, step, end, error }) {
   const last = state.last;
   if (kept) last.kept = kept;
   if (error) {
+    last.failed = true;
     say("answer", error);
     $("answer").removeAttribute("aria-busy");
   }
@@ -150,6 +177,7 @@ function progress({ kept, step, end, error }) {
     showTop(sure.indexOf(Math.min(...sure)), ", the least certain");
     if ($("follow").checked) showControls();
   }
+  if ((end || error) && state.pending) return sendPending();
   drawOverlay();
 }
 
@@ -179,18 +207,19 @@ function looks() {
 function showLooks() {
   const shares = looks(), { columns } = state;
   say("layer-shown", `${$("layer").value} of ${$("layer").max}`);
-  if (shares) {
-    const total = shares.reduce((a, b) => a + b), most = shares.indexOf(Math.max(...shares));
+  const total = shares?.reduce((a, b) => a + b);
+  if (total) {
+    const most = shares.indexOf(Math.max(...shares));
     say("looked", `Of this token's attention ${(100 * total).toFixed(0)} % went to the picture, most of it to the patch in ${""
     }row ${Math.floor(most / columns) + 1}, column ${most % columns + 1}; the rest to the words.`);
-  } else say("looked", "");
+  } else say("looked", shares ? "No picture token was kept: there was nothing to look at." : "");
   drawOverlay();
 }
 
 function keepInHistory() {
   const last = state.last;
   if (!last?.done) return;
-  const entry = `${last.question}${last.setting} `, said = last.text || NOTHING;
+  const entry = `${inWords(last)} `, said = last.text || NOTHING;
   if ($("history").firstChild?.textContent.startsWith(entry + said)) return;
   const repeat = element("button", { type: "button", textContent: "again", onclick: () => ask(last.question, last.earlier) });
   repeat.setAttribute("aria-label", `Ask again: ${last.question}`);
@@ -201,7 +230,7 @@ function keepInHistory() {
 /** The same question about what has changed, once the hand rests. */
 function askAgain() {
   clearTimeout(waiting);
-  waiting = setTimeout(() => state.last && ask(state.last.question, state.last.earlier), 300);
+  waiting = setTimeout(() => state.last && send(state.last.question, state.last.earlier), 300);
 }
 
 // --- the scene -----------------------------------------------------------------------------------
@@ -210,6 +239,7 @@ const thing = () => (state.chosen === "sign" ? null : state.chosen);
 
 function setScene(scene) {
   Object.assign(state, { scene: structuredClone(scene), chosen: null, last: null });
+  if (state.ready) state.pending = null; // it went on from an answer about another picture
   state.covered.clear();
   $("grey").checked = false;
   $("sign").value = scene.sign?.text ?? "";
@@ -219,7 +249,7 @@ function setScene(scene) {
   state.asking++; // what is still being answered was about another picture
   state.picture = null;
   redraw();
-  if (state.ready) ask(suggest(state.scene, world)[0][1]);
+  if (state.ready) send(suggest(state.scene, world)[0][1], []);
 }
 
 /** The scene is drawn anew when the screen is, or when the model is asked. */
@@ -258,9 +288,8 @@ function drawOverlay() {
     const kept = new Set(last.kept);
     parts.push(...all.filter((i) => !kept.has(i)).map((i) => square(i, "dropped")));
   }
-  const shares = looks();
-  if (shares) {
-    const most = Math.max(...shares);
+  const shares = looks(), most = Math.max(...shares ?? []);
+  if (most > 0) {
     parts.push(...all.map((i) => Object.assign(square(i, "veil"), { style: `fill-opacity: ${0.85 * (1 - shares[i] / most)}` })));
   }
   if ($("cover").checked) parts.push(square(state.cursor, "cursor"));
@@ -483,6 +512,7 @@ $("uncover").onclick = () => {
 
 $("looking").onchange = $("layer").oninput = showLooks;
 $("follow").onchange = showControls;
+$("question").oninput = () => { state.typing = $("question").value !== ""; };
 $("form").onsubmit = (event) => {
   event.preventDefault();
   ask($("question").value);

@@ -1,8 +1,9 @@
 // Runs the model beside the page, so that the page answers to its reader meanwhile.
 //
 // In:  {id, turns, prompt, picture, covered, grey, keep}: a conversation about a picture, the last
-//      question unanswered; a newer one ends the one before. Out: {loaded} of 1 while the files come,
-//      {ready}, then {id, kept}, {id, step: {text, top, looks}} a token, {id, end}; or {id, error}.
+//      question unanswered; a newer one ends the one before. Out: {loaded, of} while the weights come, in
+//      bytes, `of` 0 where the server does not say it; {ready}, then {id, kept}, {id, step: {text, top,
+//      looks}} a token, {id, end}; or {id, error}.
 
 import { ending, FILES, PocketLlava } from "./model.mjs";
 import { cover } from "./pictures.mjs";
@@ -13,21 +14,22 @@ let seen = { data: [] }, tokens, read = {}; // what the model looked at last, an
 async function fetched(name, onBytes) {
   const response = await fetch(new URL(`pocket-llava/${name}`, import.meta.url));
   if (!response.ok) throw new Error(`${name} is not beside the page; \`make playground\` puts it there.`);
-  const reader = response.body.getReader(), parts = [];
+  const reader = response.body.getReader(), parts = [], { headers } = response;
+  // The length of a file that travels compressed is not that of what arrives here.
+  const of = headers.get("Content-Encoding") ? 0 : Number(headers.get("Content-Length"));
+  let bytes = 0;
   for (let part; !(part = await reader.read()).done;) {
     parts.push(part.value);
-    onBytes(part.value.length, Number(response.headers.get("Content-Length")));
+    onBytes(bytes += part.value.length, of);
   }
   return new Blob(parts).arrayBuffer();
 }
 
 const loading = (async () => {
   const files = {};
-  let bytes = 0;
   for (const name of FILES)
-    files[name] = await fetched(name, (more, of) => {
-      bytes += more;
-      if (name === "model.safetensors") postMessage({ loaded: Math.min(1, bytes / of) });
+    files[name] = await fetched(name, (loaded, of) => {
+      if (name === "model.safetensors") postMessage({ loaded, of });
     });
   model = new PocketLlava(files);
   postMessage({ ready: true, columns: model.columns, layers: model.config.text_config.num_hidden_layers });

@@ -1,0 +1,136 @@
+// The page's own script on a document of a few lines: what it asks the worker, and what it shows.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { afterEach, test } from "node:test";
+
+const PAGE = new URL("../../site/playground/", import.meta.url);
+
+/** As much of an element as the page uses: properties, attributes, children. */
+class Element {
+  attributes = {}; children = []; style = {}; value = ""; checked = false; textContent = ""; max = "";
+  classList = { toggle() {} };
+  setAttribute(name, value) { this.attributes[name] = String(value); }
+  removeAttribute(name) { delete this.attributes[name]; }
+  append(...more) { this.children.push(...more); }
+  prepend(...more) { this.children.unshift(...more); }
+  replaceChildren(...all) { this.children = all; }
+  get firstChild() { return this.children[0]; }
+  get text() { return this.textContent + this.children.map((child) => child.text ?? child).join(""); }
+  get tBodies() { return [this.body ??= new Element()]; }
+  get caption() { return this.title ??= new Element(); }
+  getContext() { return { canvas: this, putImageData() {}, measureText: () => ({}), fillText() {}, strokeText() {},
+    getImageData: (x, y, w, h) => ({ data: new Uint8Array(4 * w * h) }) }; }
+}
+
+const byId = {};
+const $ = (id) => (byId[id] ??= new Element());
+const posted = [];
+let worker;
+Object.assign(globalThis, {
+  document: { getElementById: $, createElement: () => new Element(), createElementNS: (_, tag) => Object.assign(new Element(), { tag }),
+    fonts: { load: async () => {} } },
+  fetch: async (name) => ({ json: async () => JSON.parse(readFileSync(new URL(name, PAGE))) }),
+  OffscreenCanvas: class extends Element {},
+  ImageData: class { constructor(w, h) { this.data = new Uint8ClampedArray(4 * w * h); } },
+  Worker: class { constructor() { worker = this; } postMessage(job) { posted.push(job); } },
+  requestAnimationFrame: (draw) => draw(),
+});
+let later = null; // what the page waits to do
+globalThis.setTimeout = (act) => (later = act);
+globalThis.clearTimeout = () => { later = null; };
+await import("../../site/playground/app.mjs");
+const rest = () => later();
+
+const tell = (data) => worker.onmessage({ data });
+const asked = () => posted.at(-1).turns;
+const type = (text) => { $("question").value = text; $("question").oninput(); };
+const ask = (text) => { type(text); $("form").onsubmit({ preventDefault() {} }); };
+const looks = (share) => [Array(64).fill(share)];
+function step(text, share = 0.01) {
+  tell({ id: posted.at(-1).id, step: { text, top: [{ text, probability: 1 }], looks: looks(share) } });
+}
+function answer(text, share) {
+  tell({ id: posted.at(-1).id, kept: share === 0 ? [] : [...Array(64).keys()] });
+  step(text, share);
+  tell({ id: posted.at(-1).id, end: true });
+}
+const veils = () => $("overlay").children.filter((part) => part.attributes.class === "veil");
+
+afterEach(() => { $("follow").checked = $("looking").checked = false; });
+
+test("while the model comes, percents are told only where its size is known, and a question waits", () => {
+  tell({ loaded: 7e6, of: 14e6 });
+  assert.match($("status").text, /: 50 %$/);
+  tell({ loaded: 7e6, of: 0 });
+  assert.match($("status").text, /: 7\.0 MB$/);
+  ask("How many objects are there?");
+  assert.match($("status").text, /is asked then/);
+  type("What is");
+  assert.equal(posted.length, 0);
+  tell({ ready: true, columns: 8, layers: 1 });
+  assert.deepEqual(asked(), [{ question: "How many objects are there?" }]);
+  assert.equal($("question").value, "What is", "typed meanwhile");
+  answer("3");
+});
+
+test("what is being typed stays when the page asks again by itself", () => {
+  ask("What color is the star?");
+  answer("red");
+  type("Where is");
+  $("keep").value = "32";
+  $("keep").oninput();
+  const before = posted.length;
+  rest();
+  assert.equal(posted.length, before + 1);
+  assert.deepEqual(asked(), [{ question: "What color is the star?" }]);
+  assert.equal($("question").value, "Where is");
+  answer("red");
+  $("scenes").children[1].onclick();
+  assert.equal($("question").value, "Where is");
+  answer("a star");
+  type("");
+  $("scenes").children[0].onclick();
+  assert.equal($("question").value, asked()[0].question, "nothing was being typed");
+  answer("a star");
+});
+
+test("a question that goes on from an answer waits for its end", () => {
+  ask("Describe the picture.");
+  step("a red");
+  $("follow").checked = true;
+  const before = posted.length;
+  ask("What color is it?");
+  assert.equal(posted.length, before);
+  assert.match($("status").text, /waits/);
+  tell({ id: posted.at(-1).id, end: true });
+  assert.deepEqual(asked(), [{ question: "Describe the picture.", answer: "a red" }, { question: "What color is it?" }]);
+  assert.match($("status").text, /ready/);
+  answer("red");
+  $("follow").checked = false;
+  ask("How many?");
+  assert.match($("history").firstChild.text, /^Describe the picture\. a red → What color is it\? .*red/);
+  answer("1");
+});
+
+test("a question that waits comes after an answer that fails, too, and alone", () => {
+  ask("Describe the picture.");
+  $("follow").checked = true;
+  ask("What color is it?");
+  tell({ id: posted.at(-1).id, error: "No." });
+  assert.deepEqual(asked(), [{ question: "What color is it?" }]);
+  answer("red");
+});
+
+test("without picture tokens there is no attention to show, and that is said", () => {
+  $("looking").checked = true;
+  $("layer").value = 1;
+  ask("How many?");
+  answer("1");
+  assert.equal(veils().length, 64);
+  assert.match($("looked").text, /^Of this token's attention 64 % went/);
+  ask("How many?");
+  answer("1", 0);
+  assert.equal(veils().length, 0);
+  assert.match($("looked").text, /^No picture token was kept/);
+});
