@@ -78,7 +78,8 @@ ADAMW_AT_MOST = 1.5e-3  # inside the layers: larger steps of norms and biases un
 def make_optimizers(trainee, learns: dict[str, float], device: str) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest.
 
-    Each parameter is a group that knows its "peak" rate.
+    Each parameter is a group that knows its "peak" rate; what AdamW moves inside the layers has
+    `ADAMW_AT_MOST`.
 
     Args:
         trainee: as in `recipes.loop.Run`.

@@ -110,7 +110,7 @@ def _colors(draws: Draws, hard: float) -> tuple[tuple, tuple]:
     return (dark, light) if draws.chance(0.12 * hard) else (light, dark)
 
 
-PLAIN = ("deja", "deja-bold", "deja-serif", "typewriter")  # most of what is printed is in these
+PLAIN = ("deja", "deja-bold", "deja-serif", "typewriter")
 SIZES, SIZE_WEIGHTS = (8, 9, 10, 11, 12, 13, 14), (2, 3, 3, 3, 3, 2, 1)
 
 

@@ -292,8 +292,7 @@ def sample(
         TypeError, ValueError: for a seed, a split or a kind that cannot be.
     """
     seed = whole_number("seed", seed)
-    if split not in SPLITS:
-        raise ValueError(f"There is no split {split!r}; {did_you_mean(split, SPLITS)}")
+    _check_split(split)
     wanted = KINDS if kind is None else (kind,) if isinstance(kind, str) else tuple(kind)
     for name in wanted:
         if name not in KINDS:
@@ -326,10 +325,14 @@ def picture_of(
     if isinstance(things, str) or not all(isinstance(name, str) for name in things):
         raise TypeError(f'things is a list of names, such as ["cow", "barn"], not {things!r}.')
     seed, names = whole_number("seed", seed), list(things)
-    if split not in SPLITS:
-        raise ValueError(f"There is no split {split!r}; {did_you_mean(split, SPLITS)}")
+    _check_split(split)
     _things.check(names)
     return _drawn(seed, split, _things.KIND, {"theme": theme, "things": names}, _wear.CLEAN)
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"There is no split {split!r}; {did_you_mean(split, SPLITS)}")
 
 
 def _drawn(seed: int, split: str, kind: Kind, fields: dict, wear: Wear) -> Page:

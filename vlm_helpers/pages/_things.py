@@ -206,8 +206,13 @@ def likely_absent(present) -> list[str]:
 
     `present`: the names of what is there. Left out are those by whose name something there may go.
     """
+    return _likeliest_first(_others(present), present)
+
+
+def _likeliest_first(names, present) -> list[str]:
+    """Equal ones stay in their order."""
     score = dict(zip(things().names, likely(present).round(9).tolist()))
-    return sorted(_others(present), key=lambda name: -score[name])
+    return sorted(names, key=lambda name: -score[name])
 
 
 def _others(present) -> list[str]:
@@ -230,9 +235,7 @@ def absent(present, setting: str, draws: Draws) -> str:
         return draws.pick(others)
     if setting == "popular":
         return draws.pick([name for name in others if name in core()])
-    score = dict(zip(things().names, likely(present).round(9).tolist()))
-    # shuffled, so that equal ones take turns
-    ranked = sorted(draws.shuffled(others), key=lambda name: -score[name])
+    ranked = _likeliest_first(draws.shuffled(others), present)  # so that equal ones take turns
     return draws.pick(ranked[:ADVERSARIAL])
 
 
