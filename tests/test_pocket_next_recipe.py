@@ -33,7 +33,7 @@ def processor():
 
 @pytest.fixture(scope="module")
 def llava(processor):
-    model = parts.make_model(processor.tokenizer, layers=6).eval()
+    model = parts.make_model(processor.tokenizer).eval()
     parts.from_pocket_llava(model, processor.tokenizer)
     return model
 
@@ -86,7 +86,7 @@ def test_a_packed_segment_is_to_the_stock_model_a_prompt_of_its_own(processor, l
     batch = packer.batch(rows)
     prefix = batch["prefix"].shape[0]
     with torch.no_grad():
-        features = trainee.sight.features(batch["pixels"])
+        features = trainee.features(batch["pixels"])
         scores, targets = trainee.answers(features, batch)
         at = 0
         for image, talks in prompts:
@@ -254,7 +254,7 @@ def test_a_stage_holds_fast_what_the_tower_sees_where_nothing_is_printed(process
         assert logs["moved"] > 0 and loss == logs["letters"] + 2 * logs["moved"]
         others = (batch["letters"] == sight.UNKNOWN).flatten(1).all(1)
         assert others.tolist() == [False] * 4 + [True] * 2
-        batch["pixels"][~others] = 0.0
+        batch["pixels"][~others] = 0
         assert run.trainee(batch, stage)[1]["moved"] == logs["moved"]
 
 

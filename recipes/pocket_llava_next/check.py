@@ -55,18 +55,18 @@ class Check:
 
     @torch.no_grad()
     def __call__(self, trainee, sight_only: bool = False) -> dict[str, float]:
-        features = trainee.sight.features(self.tiles["pixels"])
+        features = trainee.features(self.tiles["pixels"])
         found = trainee.sight.right(features, self.tiles)
         if sight_only:
             return found
         right: dict[str, list[float]] = defaultdict(list)
         for batch, names in self.batches:
-            features = trainee.sight.features(batch["pixels"])
+            features = trainee.features(batch["pixels"])
             scores, targets = trainee.answers(features, batch)
             good = (scores.argmax(-1) == targets).float()
-            after = batch["prefix"].shape[0] + 1
-            row, place = batch["learnt"][:, after:].nonzero(as_tuple=True)
-            segment = batch["owner"][:, after:][row, place] - 1
+            prefix = batch["prefix"].shape[0]
+            row = batch["learnt"] // (batch["ids"].shape[1] - prefix)
+            segment = batch["owner"][:, prefix:].flatten()[batch["learnt"]] - 1
             for r in range(len(names)):
                 for s, name in enumerate(names[r]):
                     hits = good[(row == r) & (segment == s)]

@@ -13,21 +13,17 @@ from torch import nn
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 
-def picture_features(model, features: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+def picture_features(model, features: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """What the decoder gets of the pictures: [tokens of all pictures, hidden].
 
     Args:
         features: what the tower says of all tiles, [tiles, 64, width], without its class token.
-        sizes: (height, width) of the pictures, [pictures, 2].
+        order: as `packing.Packer.batch` makes it: the stock model packs each picture by itself,
+            some hundred small operations on a GPU.
     """
-    from transformers.models.llava_next.modeling_llava_next import image_size_to_num_patches
-
     inner = model.model
-    pinpoints, side = model.config.image_grid_pinpoints, model.config.vision_config.image_size
-    counts = [image_size_to_num_patches(size.tolist(), pinpoints, side) for size in sizes]
-    tiles = inner.multi_modal_projector(features).split(counts)
-    packed, _ = inner.pack_image_features(tiles, sizes, "default", inner.image_newline)
-    return torch.cat(packed)
+    patches = inner.multi_modal_projector(features).flatten(0, 1)
+    return torch.cat([patches, inner.image_newline[None].to(patches.dtype)])[order]
 
 
 def decode(
@@ -45,8 +41,7 @@ def decode(
     seen = owner[:, None, prefix:, None] == owner[:, None, None, :]
     seen = seen | (owner[:, None, None, :] == 0)
     here = torch.arange(owner.shape[1], device=owner.device)
-    seen = seen & (here[prefix:, None] >= here[None, :])
-    mask = torch.where(seen, 0.0, torch.finfo(torch.float32).min)
+    mask = seen & (here[prefix:, None] >= here[None, :])
     hidden, last = embeds, len(decoder.layers) - 1
     for number, layer in enumerate(decoder.layers):
         start = prefix if number == last else 0

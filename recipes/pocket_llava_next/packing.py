@@ -15,9 +15,12 @@ import numpy as np
 import torch
 from transformers import LlavaNextProcessor
 from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
+from transformers.models.llava_next.modeling_llava_next import unpad_image
 
+from recipes.pocket_llava.packing import GRID
 from recipes.pocket_llava.parts import IMAGE_SIZE
 from recipes.pocket_llava_next import sight
+from recipes.pocket_llava_next.parts import PINPOINTS
 
 Turns = list[tuple[str, str]]
 
@@ -26,11 +29,35 @@ Turns = list[tuple[str, str]]
 class Row:
     """One picture with its segments, each a question with its answer or a short conversation."""
 
-    pixels: np.ndarray  # [1 + tiles, 3, 96, 96]
-    size: tuple[int, int]  # (height, width) of the picture
-    image_tokens: int
+    pixels: np.ndarray  # [1 + tiles, 3, 96, 96], 0 to 255
+    order: np.ndarray  # `feature_order` of the picture
     segments: list[tuple[list[int], list[bool]]]  # token ids, and which of them are answers
     patches: dict[str, np.ndarray] = field(default_factory=dict)  # labels, [1 + tiles, 64, …] each
+
+    @property
+    def image_tokens(self) -> int:
+        return len(self.order)
+
+
+def feature_order(size: tuple[int, int]) -> np.ndarray:
+    """Which patch stands at each image token of a picture, by the model's own arithmetic: patches
+    are counted through the overview and then the tiles, and -1 is the newline.
+
+    Args:
+        size: (height, width) of the picture.
+    """
+    height, width = select_best_resolution(size, PINPOINTS)
+    rows, columns = height // IMAGE_SIZE, width // IMAGE_SIZE
+    tiles = np.arange(rows * columns * GRID * GRID).reshape(rows, columns, GRID, GRID)
+    plane = GRID * GRID + tiles.transpose(0, 2, 1, 3).reshape(rows * GRID, columns * GRID)
+    kept = unpad_image(torch.from_numpy(plane)[None], size)[0].numpy()
+    kept = np.pad(kept, ((0, 0), (0, 1)), constant_values=-1)
+    return np.concatenate([np.arange(GRID * GRID), kept.ravel()])
+
+
+def levels(pixels: np.ndarray) -> np.ndarray:
+    """Grey levels, 0 to 255, of what the processor hands over: a quarter of its bytes."""
+    return np.rint((pixels * 0.25 + 0.5) * 255).clip(0, 255).astype(np.uint8)
 
 
 class Packer:
@@ -69,8 +96,7 @@ class Packer:
             label: `Views` of the picture -> the labels of its patches.
         """
         made = self.processor.image_processor(image, return_tensors="np")
-        pixels, (height, width) = made["pixel_values"][0], made["image_sizes"][0].tolist()
-        tokens = self.processor._get_number_of_features(height, width, IMAGE_SIZE, IMAGE_SIZE) - 1
+        height, width = made["image_sizes"][0].tolist()
         segments, left, misses = [], self.room, 0
         for turns in talks:
             found = self.segment(turns)
@@ -83,44 +109,65 @@ class Packer:
                 break
         views = Views((width, height))
         patches = label(views) if label else {}
-        return Row(pixels, (height, width), tokens, segments, patches)
+        order = feature_order((height, width))
+        return Row(levels(made["pixel_values"][0]), order, segments, patches)
 
     def batch(self, rows: list[Row]) -> dict[str, torch.Tensor]:
         """Rows side by side.
 
         Returns:
-            pixels [tiles of all rows, 3, 96, 96]; sizes [rows, 2]; ids, positions, owner, learnt
-            [rows, prefix + room]. `owner` is 0 for the prefix, 1, 2, … for the segments, -1 for
-            padding. "prefix" holds the length of the padded prefix as a tensor's shape.
+            pixels [tiles of all rows, 3, 96, 96], 0 to 255
+            picture [tiles of all rows]: which row a tile belongs to
+            order [image tokens of all rows]: which patch of all tiles stands there; the number
+                after the last patch is the newline
+            ids, positions, owner [rows, prefix + room]: `owner` is 0 for the prefix, 1, 2, … for
+                the segments, -1 for padding
+            prefix: the length of the padded prefix, as a tensor's shape
+            learnt [answer tokens of all rows]: where in the rows' states, flat and without the
+                prefix, each answer token is told
+            targets [answer tokens of all rows]
         """
         around = len(self.before) + len(self.after)
-        prefix = around + max(row.image_tokens for row in rows)
+        prefix = _rounded(around + max(row.image_tokens for row in rows))
         used = max(sum(len(ids) for ids, _ in row.segments) for row in rows)
-        length = prefix + max(used, 1)
+        length = prefix + _rounded(max(used, 1))
         ids = np.zeros((len(rows), length), np.int64)
         owner = np.full((len(rows), length), -1, np.int64)
         positions = np.zeros((len(rows), length), np.int64)
         learnt = np.zeros((len(rows), length), bool)
+        counts = [len(row.pixels) for row in rows]
+        newline, orders = GRID * GRID * sum(counts), []
         for line, row in enumerate(rows):
             own = around + row.image_tokens
             ids[line, :own] = self.before + [self.image] * row.image_tokens + self.after
             owner[line, :own] = 0
             positions[line, :own] = np.arange(own)
+            first = GRID * GRID * sum(counts[:line])
+            orders.append(np.where(row.order < 0, newline, first + row.order))
             at = prefix
             for number, (tokens, answers) in enumerate(row.segments, 1):
                 span = slice(at, at + len(tokens))
                 ids[line, span], learnt[line, span], owner[line, span] = tokens, answers, number
                 positions[line, span] = own + np.arange(len(tokens))
                 at += len(tokens)
+        line, place = learnt[:, prefix + 1 :].nonzero()
         batch = {
             "pixels": np.concatenate([row.pixels for row in rows]),
-            "sizes": np.array([row.size for row in rows]),
+            "picture": np.repeat(np.arange(len(rows)), counts),
+            "order": np.concatenate(orders),
             "prefix": np.zeros((prefix, 0), bool),
-            "ids": ids, "owner": owner, "positions": positions, "learnt": learnt,
+            "ids": ids, "owner": owner, "positions": positions,
+            "learnt": line * (length - prefix) + place,
+            "targets": ids[line, prefix + 1 + place],
         }  # fmt: skip
         for name in rows[0].patches:
             batch[name] = np.concatenate([row.patches[name] for row in rows])
         return {name: torch.from_numpy(value) for name, value in batch.items()}
+
+
+def _rounded(length: int) -> int:
+    """Up to a multiple of 16, which attention on a GPU asks of a mask."""
+    return -(-length // 16) * 16
 
 
 def sorted_batches(rows: list[Row], size: int) -> Iterator[list[Row]]:
@@ -138,8 +185,6 @@ class Views:
     """
 
     def __init__(self, size: tuple[int, int]):
-        from recipes.pocket_llava_next.parts import PINPOINTS
-
         width, height = size
         grid = select_best_resolution((height, width), PINPOINTS)
         inner_height, inner_width = get_patch_output_size(

@@ -26,6 +26,7 @@ from recipes.pocket_llava.parts import CHAT_TEMPLATE, IMAGE_SIZE, PATCH_SIZE
 
 POCKET_LLAVA = Path(__file__).parents[2] / "data" / "pocket-llava"
 VOCABULARY = 1536  # at most
+TOWER_LAYERS, DECODER_LAYERS = 8, 8  # two and three more than `pocket-llava` has
 LONGEST = 2048  # positions
 # (height, width) of the grids that a picture is fitted to: up to nine tiles, and long strips
 PINPOINTS = [
@@ -128,17 +129,17 @@ def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaNextProcessor:
 
 
 def make_model(
-    tokenizer: PreTrainedTokenizerFast, layers: int = 5, seed: int = 0
+    tokenizer: PreTrainedTokenizerFast, seed: int = 0
 ) -> LlavaNextForConditionalGeneration:
-    """An untrained model with a tower like `pocket-llava`'s and a decoder of `layers` layers."""
+    """An untrained model: layers like `pocket-llava`'s, and more of them."""
     torch.manual_seed(seed)
     kept = json.loads((POCKET_LLAVA / "config.json").read_text())
     config = LlavaNextConfig(
-        vision_config=kept["vision_config"],
+        vision_config={**kept["vision_config"], "num_hidden_layers": TOWER_LAYERS},
         text_config={
             **kept["text_config"],
             "vocab_size": len(tokenizer),
-            "num_hidden_layers": layers,
+            "num_hidden_layers": DECODER_LAYERS,
             "max_position_embeddings": LONGEST,
         },
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
@@ -171,10 +172,14 @@ def from_pocket_llava(
             if at >= len(value):
                 ids = [piece.id for piece in pieces.tokenize(token)]
                 mine[name][at] = value[ids].mean(0)
-    layers = model.model.language_model.layers
-    for layer in layers[old.config.text_config.num_hidden_layers :]:
+    decoder, tower = model.model.language_model.layers, model.model.vision_tower.encoder.layers
+    for layer in decoder[old.config.text_config.num_hidden_layers :]:
         layer.self_attn.o_proj.weight.zero_()
         layer.mlp.down_proj.weight.zero_()
+    for layer in tower[old.config.vision_config.num_hidden_layers :]:
+        for last in (layer.self_attn.out_proj, layer.mlp.fc2):
+            last.weight.zero_()
+            last.bias.zero_()
     model.model.image_newline.copy_(
         model.get_input_embeddings().weight[tokenizer.convert_tokens_to_ids("Ċ")]
     )

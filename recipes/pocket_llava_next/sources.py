@@ -12,7 +12,7 @@ from recipes.pocket_llava import packing as shapes_packing
 from recipes.pocket_llava.parts import IMAGE_SIZE
 from recipes.pocket_llava.stages import EVERYTHING
 from recipes.pocket_llava_next import sight, text
-from recipes.pocket_llava_next.packing import Turns, Views
+from recipes.pocket_llava_next.packing import Turns, Views, levels
 from vlm_helpers import pages, scenes
 from vlm_helpers.pages import atlas
 from vlm_helpers.scenes import Draws
@@ -96,7 +96,7 @@ def tiles(
     for at, (_, known) in enumerate(found):
         for kind, value in known.items():
             labels[kind][at] = value
-    return {"pixels": np.stack([pixels for pixels, _ in found]).astype(np.float32)} | labels
+    return {"pixels": levels(np.stack([pixels for pixels, _ in found]))} | labels
 
 
 def page_tiles(draws: Draws, seed: int, count: int) -> list[Tile]:

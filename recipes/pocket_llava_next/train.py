@@ -44,7 +44,7 @@ class Trainee(nn.Module):
 
     def forward(self, batch: dict[str, torch.Tensor], stage: Stage):
         with torch.set_grad_enabled("vision" in stage.learns and torch.is_grad_enabled()):
-            features = self.sight.features(batch["pixels"])
+            features = self.features(batch["pixels"])
         logs, loss = {}, 0.0
         labels = {name: batch[name] for name in LABELS if name in batch}
         if stage.dense:
@@ -61,27 +61,31 @@ class Trainee(nn.Module):
             loss = loss + logs["answers"]
         return loss, logs
 
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """[tiles, 64, width] of tiles given in grey levels, 0 to 255."""
+        return self.sight.features(_normalized(pixels))
+
     def moved(self, features, pixels, letters) -> torch.Tensor:
         """How far the features of tiles without print are from what they were when the stage
         began, as a share of their variance."""
         others = (letters == UNKNOWN).flatten(1).all(1)
         with torch.no_grad():
-            then = self.before(pixel_values=pixels[others]).last_hidden_state[:, 1:]
+            seen = self.before(pixel_values=_normalized(pixels[others]))
+            then = seen.last_hidden_state[:, 1:]
         return F.mse_loss(features[others], then) / then.var()
 
     def answers(self, features, batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores [n, vocabulary] of the n answer tokens in the batch, and these tokens."""
         prefix, ids = batch["prefix"].shape[0], batch["ids"]
-        pictures = model.picture_features(self.llava, features, batch["sizes"])
+        pictures = model.picture_features(self.llava, features, batch["order"])
         embeds = self.llava.get_input_embeddings()(ids)
         here = (ids == self.llava.config.image_token_id)[..., None]
         embeds = embeds.masked_scatter(here, pictures.to(embeds.dtype))
         hidden = self.decode(
             self.llava.model.language_model, embeds, batch["positions"], batch["owner"], prefix
         )
-        learnt = batch["learnt"][:, prefix + 1 :]
-        scores = self.llava.lm_head(hidden[:, :-1][learnt]).float()
-        return scores, ids[:, prefix + 1 :][learnt]
+        scores = self.llava.lm_head(hidden.flatten(0, 1)[batch["learnt"]]).float()
+        return scores, batch["targets"]
 
     def part(self, name: str) -> list[nn.Parameter]:
         inner = self.llava.model
@@ -98,6 +102,11 @@ class Trainee(nn.Module):
     def ends(self) -> list[nn.Parameter]:
         modules = (self.llava.lm_head, self.llava.get_input_embeddings())
         return [p for m in modules for p in m.parameters()] + self.sight.heads()
+
+
+def _normalized(levels: torch.Tensor) -> torch.Tensor:
+    """Pixels as the processor hands them over."""
+    return (levels.float() / 255 - 0.5) / 0.25
 
 
 class Steps(Dataset):
@@ -167,8 +176,7 @@ class NextRun(loop.Run):
 
 def export(llava, processor, folder: Path) -> None:
     """Writes model and processor as they ship: bf16 safetensors."""
-    layers = llava.config.text_config.num_hidden_layers
-    shipped = parts.make_model(processor.tokenizer, layers).to(torch.bfloat16)
+    shipped = parts.make_model(processor.tokenizer).to(torch.bfloat16)
     shipped.load_state_dict({k: v.to(torch.bfloat16) for k, v in llava.state_dict().items()})
     shipped.generation_config.max_new_tokens = None
     shipped.save_pretrained(folder)
