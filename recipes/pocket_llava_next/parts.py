@@ -26,7 +26,7 @@ from recipes.pocket_llava.parts import CHAT_TEMPLATE, IMAGE_SIZE, PATCH_SIZE
 
 POCKET_LLAVA = Path(__file__).parents[2] / "data" / "pocket-llava"
 VOCABULARY = 1536  # at most
-TOWER_LAYERS, DECODER_LAYERS = 8, 8  # two and three more than `pocket-llava` has
+TOWER_LAYERS, DECODER_LAYERS = 8, 5  # `pocket-llava` has six and five
 LONGEST = 2048  # positions
 # (height, width) of the grids that a picture is fitted to: up to nine tiles, and long strips
 PINPOINTS = [
