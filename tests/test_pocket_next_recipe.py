@@ -9,6 +9,7 @@ import torch
 
 from recipes import cards, loop, optimizers
 from recipes.pocket_llava_next import (
+    align,
     card,
     check,
     evaluate,
@@ -256,6 +257,43 @@ def test_a_stage_holds_fast_what_the_tower_sees_where_nothing_is_printed(process
         assert others.tolist() == [False] * 4 + [True] * 2
         batch["pixels"][~others] = 0
         assert run.trainee(batch, stage)[1]["moved"] == logs["moved"]
+
+
+def test_the_projector_goes_back_to_what_the_decoder_knows(processor, monkeypatch):
+    model = parts.make_model(processor.tokenizer)
+    parts.from_pocket_llava(model, processor.tokenizer)
+    trainee = train.Trainee(model)
+    monkeypatch.setattr(align, "TILES", {"text": 1, "things": 1, "shapes": 3})
+    drawn = sources.tiles(sources.Draws("tiles"), 10**9, align.TILES, 1.0)
+    batch = {name: torch.from_numpy(value) for name, value in drawn.items()}
+    fit = align.Fit(trainee)
+    with torch.no_grad():
+        assert fit(batch)["scenes"] < 1e-6  # the tower is still pocket-llava's
+        fit.projector.linear_2.weight.neg_()
+        off = fit(batch)["scenes"].item()
+    others = {n: p.clone() for n, p in trainee.named_parameters() if "projector" not in n}
+    said = []
+    found = align.align(trainee, 25, say=lambda *words: said.append(words))
+    with torch.no_grad():
+        assert fit(batch)["scenes"] < 0.5 * off and said[-1][0] == "align 24"
+    assert set(found) == {"scenes", "letters", "things"}
+    assert all(torch.equal(p, others[n]) for n, p in trainee.named_parameters() if n in others)
+
+
+def test_a_snippet_is_read_line_by_line():
+    several = 0
+    for number in range(12):
+        found = sources.snippet(sources.Draws(f"snippet/{number}"))
+        assert found.image.size == (96, 96)
+        talks = list(found.talks)
+        if not talks:
+            continue
+        lines = talks[0][0][1].split("\n")
+        assert all(line and line == line.strip() for line in lines)
+        if len(lines) > 1:
+            (question, answer), several = talks[1][0], several + 1
+            assert lines[int(question.removeprefix("Read line ").rstrip(".")) - 1] == answer
+    assert several > 6
 
 
 def test_plain_print_has_few_fonts_and_whole_sizes():

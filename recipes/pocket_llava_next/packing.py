@@ -60,6 +60,11 @@ def levels(pixels: np.ndarray) -> np.ndarray:
     return np.rint((pixels * 0.25 + 0.5) * 255).clip(0, 255).astype(np.uint8)
 
 
+def from_levels(pixels: torch.Tensor) -> torch.Tensor:
+    """The other way."""
+    return (pixels.float() / 255 - 0.5) / 0.25
+
+
 class Packer:
     """Makes rows and batches of them.
 

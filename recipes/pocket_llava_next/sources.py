@@ -262,6 +262,34 @@ def few(draws: Draws, weights: dict[str, float]) -> Picture:
     return shrunk(whole(drawn, asked(draws, drawn, weights)), 0.5)
 
 
+def snippet(draws: Draws) -> Picture:
+    """One tile of running text, 8 pixels high to 28: where reading is learnt soonest."""
+    printed = text.sheet(draws, 1.0, side=160, plain=draws.chance(0.75))
+    scale = draws.uniform(0.45, 1.0)
+    side = IMAGE_SIZE * scale
+    x, y = (draws.uniform(0, 160 - side) for _ in range(2))
+    box = (x, y, x + side, y + side)
+    ink = printed.ink.resize((IMAGE_SIZE,) * 2, Image.Resampling.BILINEAR, box=box)
+    ground, dark = np.array(printed.colors, np.float32)[:, None, None, :]
+    pixels = ground + (dark - ground) * (np.asarray(ink, np.float32)[..., None] / 255)
+    centers = (printed.centers - np.array([x, y], np.float32)) / scale
+    high = printed.heights / scale
+    inside = ((centers > 1) & (centers < IMAGE_SIZE - 1)).all(1) & (high >= sight.READABLE)
+    lines: dict[int, str] = {}
+    for at in np.flatnonzero(inside):
+        before = lines.setdefault(int(printed.lines[at]), "")
+        gap = " " if before and printed.begins[at] else ""
+        lines[int(printed.lines[at])] = before + gap + printed.letters[at]
+    told = list(lines.values())
+    talks = [[("Read the page.", "\n".join(told))]] if told else []
+    if len(told) > 1:
+        number = draws.below(len(told))
+        talks.append([(f"Read line {number + 1}.", told[number])])
+
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    return Picture(image, iter(talks), lambda views: sight.unknown(len(views)))
+
+
 def shrunk(drawn: Picture, scale: float) -> Picture:
     size = [round(scale * side) for side in drawn.size]
     return replace(drawn, image=drawn.image.resize(size, Image.Resampling.BILINEAR))
@@ -274,6 +302,8 @@ def picture(draws: Draws, seed: int, stage) -> Picture:
     if kind == "strips":
         printed = [name for name in pages.KINDS if name != "things"]
         return lines_of(draws, seed, printed, stage.lines)
+    if kind == "snippets":
+        return snippet(draws)
     if kind == "few":
         return few(draws, stage.weights)
     if kind == "things":

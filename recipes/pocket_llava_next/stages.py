@@ -12,9 +12,10 @@ class Stage(loop.Stage):
     """A stage of `pocket-llava-next`; its parts are "vision", "heads", "projector" and "decoder".
 
     Attributes:
-        draws: what is drawn, by weight: "strips", "pages", "things", "few", "scenes"; for a stage
-            that trains the tower alone, how many tiles of each kind ("text", "pages", "things",
-            "shapes").
+        draws: what is drawn, by weight: "snippets", "strips", "pages", "few", "things", "scenes";
+            for a stage that trains the tower alone, how many tiles of each kind ("text",
+            "pages", "things", "shapes").
+        align: so many steps of `align.align` before it begins.
         near: weight of staying near what the tower was when the stage began, on tiles without
             print; of the labels only the letters count then.
         plain: share of printed sheets in four fonts, sharp and straight.
@@ -27,6 +28,7 @@ class Stage(loop.Stage):
 
     draws: dict[str, float]
     _: KW_ONLY
+    align: int = 0
     near: float = 0.0
     plain: float = 0.0
     lines: int = 0
@@ -40,6 +42,10 @@ class Stage(loop.Stage):
         draws = {kind: factor * share for kind, share in self.draws.items()}
         return replace(super().times(factor), draws=draws)
 
+
+LOOKED_AT = {
+    "list": 3, "name": 3, "caption": 2, "locate": 2, "count": 1.5, "theme": 0.3,
+}  # fmt: skip
 
 STAGES = (
     # the tower learns to read, and to tell 350 things apart, from labels on every patch
@@ -60,12 +66,17 @@ STAGES = (
         {"text": 40, "pages": 6, "things": 5, "shapes": 3}, near=1.0, plain=0.75,
         warm=40, decay=1800,
     ),
-    # the decoder learns to look: names of few things, what stands on a strip, word for word
+    # the decoder learns to look where a picture costs least: a tile of text, few things; many small
+    # updates do more than few large ones
     Stage(
-        "look", 6000, 12, {"projector": 1.5e-3, "decoder": 1.5e-3},
-        {"few": 3, "things": 2, "strips": 3, "scenes": 2}, lines=3, room=200, warm=50,
-        weights={"list": 3, "name": 3, "caption": 2, "grounded_caption": 2, "locate": 2,
-                 "count": 1.5, "theme": 0.3},
+        "look", 12000, 6, {"projector": 1e-3, "decoder": 1e-3},
+        {"snippets": 6, "few": 3, "scenes": 1.5}, room=200, align=400, warm=60, weights=LOOKED_AT,
+    ),
+    # the same on pictures of many tiles
+    Stage(
+        "widen", 6000, 6, {"projector": 1e-3, "decoder": 1e-3},
+        {"few": 1, "things": 3, "strips": 4, "scenes": 2}, lines=5, room=240, warm=60,
+        weights=LOOKED_AT,
     ),
     Stage(
         "transcribe", 2500, 6, {"projector": 1e-3, "decoder": 1e-3},

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from transformers import AutoProcessor, LlavaNextForConditionalGeneration
 
 from recipes import loop
-from recipes.pocket_llava_next import corpus, model, packing, parts, sources
+from recipes.pocket_llava_next import align, corpus, model, packing, parts, sources
 from recipes.pocket_llava_next.sight import UNKNOWN, Sight
 from recipes.pocket_llava_next.stages import STAGES, Stage
 from vlm_helpers.scenes import Draws
@@ -63,14 +63,14 @@ class Trainee(nn.Module):
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """[tiles, 64, width] of tiles given in grey levels, 0 to 255."""
-        return self.sight.features(_normalized(pixels))
+        return self.sight.features(packing.from_levels(pixels))
 
     def moved(self, features, pixels, letters) -> torch.Tensor:
         """How far the features of tiles without print are from what they were when the stage
         began, as a share of their variance."""
         others = (letters == UNKNOWN).flatten(1).all(1)
         with torch.no_grad():
-            seen = self.before(pixel_values=_normalized(pixels[others]))
+            seen = self.before(pixel_values=packing.from_levels(pixels[others]))
             then = seen.last_hidden_state[:, 1:]
         return F.mse_loss(features[others], then) / then.var()
 
@@ -102,11 +102,6 @@ class Trainee(nn.Module):
     def ends(self) -> list[nn.Parameter]:
         modules = (self.llava.lm_head, self.llava.get_input_embeddings())
         return [p for m in modules for p in m.parameters()] + self.sight.heads()
-
-
-def _normalized(levels: torch.Tensor) -> torch.Tensor:
-    """Pixels as the processor hands them over."""
-    return (levels.float() / 255 - 0.5) / 0.25
 
 
 class Steps(Dataset):
@@ -164,6 +159,8 @@ class NextRun(loop.Run):
         return Check(self.processor)
 
     def begin(self, stage: Stage) -> None:
+        if stage.align:
+            align.align(self.trainee, stage.align)
         self.trainee.before.load_state_dict(self.trainee.sight.tower.state_dict())
 
     def check(self, stage: Stage) -> dict[str, float]:
