@@ -23,7 +23,7 @@ ATTEMPTS = [(name, *wrong) for name in NAMES for wrong in WRONG_ANSWERS.get(name
 
 @pytest.mark.parametrize("name", NAMES)
 def test_own_solution_is_right(name):
-    result = vh.exercises.check(name, vh.exercises.find(name).solution)
+    result = vh.exercises.check(name, vh.exercises.get(name).solution)
     assert (result.status, bool(result)) == ("right", True), result
 
 
@@ -32,7 +32,7 @@ def test_shown_solution_is_right_where_a_learner_runs_it(name):
     """The text that `solution` shows, run on its own as in a notebook that imported torch."""
     scope = {"torch": torch, "vh": vh}
     exec(compile(vh.exercises.solution(name), "<cell>", "exec"), scope)
-    exercise = vh.exercises.find(name)
+    exercise = vh.exercises.get(name)
     function = scope[exercise.solved.__name__]
     answer = function if exercise.wants_function else function()
     assert vh.exercises.check(name, answer).status == "right"
@@ -57,7 +57,7 @@ def test_right_answer_in_another_style_is_right(name, answer):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_missing_answer_is_not_attempted(name):
-    start = vh.exercises.find(name).start
+    start = vh.exercises.get(name).start
     for answer in (None, ..., *([] if start is None else [start])):
         result = vh.exercises.check(name, answer)
         assert (result.status, bool(result)) == ("not attempted", False), result
@@ -69,7 +69,7 @@ def assert_helps(name, result):
     assert f'vh.exercises.solution("{name}")' in result.message
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if vh.exercises.find(n).wants_function])
+@pytest.mark.parametrize("name", [n for n in NAMES if vh.exercises.get(n).wants_function])
 def test_function_that_does_nothing_is_not_attempted(name):
     def nothing(*args): ...
 
@@ -84,7 +84,7 @@ def test_function_that_does_nothing_is_not_attempted(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_exercise_is_complete(name):
-    exercise = vh.exercises.find(name)
+    exercise = vh.exercises.get(name)
     assert exercise.difficulty in range(1, 6)
     assert exercise.minutes >= 1
     assert exercise.hints and exercise.title and exercise.takeaway
@@ -101,7 +101,7 @@ def test_answers_are_for_exercises_that_exist():
     assert set(WRONG_ANSWERS) | set(RIGHT_ANSWERS) <= set(NAMES)
 
 
-@pytest.mark.parametrize("function", [vh.exercises.hint, vh.exercises.solution, vh.exercises.find])
+@pytest.mark.parametrize("function", [vh.exercises.hint, vh.exercises.solution, vh.exercises.get])
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -294,7 +294,7 @@ def test_solution_and_hint_read_well():
     assert vh.exercises.hint(name).startswith("Hint 1 of 3: ")
     assert f'vh.exercises.hint("{name}", 2)' in vh.exercises.hint(name)
     assert "Next" not in vh.exercises.hint(name, 3)
-    exercise = vh.exercises.find(name)
+    exercise = vh.exercises.get(name)
     assert exercise.effort == "difficulty 3 of 5, about 15 minutes"
     assert repr(exercise).startswith("inference.greedy_loop: A greedy loop that equals generate (")
 
@@ -324,7 +324,7 @@ def greedy_loop(tmp_path_factory):
     model.generation_config.eos_token_id = ids[-1].item()
     bench = inference.bench(model, processor.decode, [(prompts[0], 20), (prompts[1], 4)])
     assert [len(case.expected) for case in bench.cases] == [7, 4, 7]
-    return dataclasses.replace(vh.exercises.find("inference.greedy_loop"), materials=lambda: bench)
+    return dataclasses.replace(vh.exercises.get("inference.greedy_loop"), materials=lambda: bench)
 
 
 def test_greedy_solution_is_right_on_any_model(greedy_loop):
@@ -398,7 +398,7 @@ def test_solution_takes_plain_texts_and_marks_what_is_learnt():
     """As the pocket model's own template does, in every form of message."""
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    solution = vh.exercises.find("prompt_templates.repair_template").solution
+    solution = vh.exercises.get("prompt_templates.repair_template").solution
     talk = [{"role": "user", "content": "Two?"}, {"role": "assistant", "content": "Yes."}]
     parts = [{"type": "image"}, {"type": "text", "text": "And now?"}]
     talks = [talk, [*talk, {"role": "user", "content": parts}]]
@@ -427,7 +427,7 @@ def test_scene_of_the_question_is_as_its_words_say():
 
 def test_model_needs_the_repair():
     """Asked as the exercise starts, the model speaks of the other star."""
-    exercise = vh.exercises.find("welcome.repair_question")
+    exercise = vh.exercises.get("welcome.repair_question")
     bench = exercise.materials()
     (other,) = (
         thing

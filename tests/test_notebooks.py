@@ -41,7 +41,7 @@ def test_the_folder_holds_notebooks_and_nothing_else():
 @pytest.mark.parametrize("name", exercises.names())
 def test_exercise_stands_in_its_notebook(name):
     """Each exercise is checked in its notebook, which states the difficulty the registry has."""
-    exercise = exercises.find(name)
+    exercise = exercises.get(name)
     module = name.partition(".")[0]
     (path,) = (p for p in notebooks.find() if p.stem.partition("_")[2] == module)
     notebook = nbformat.read(path, as_version=4)

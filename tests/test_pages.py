@@ -209,10 +209,10 @@ def test_messages_are_rows_for_training():
 def test_a_field_can_be_changed_and_nothing_else_changes():
     for page in MANY["receipt", "test"]:
         other = page.with_field("total", "98.76")
-        assert other.fields["total"] == "98.76" and other.find("total").text == "98.76"
+        assert other.fields["total"] == "98.76" and other.get("total").text == "98.76"
         assert {**other.fields, "total": 0} == {**page.fields, "total": 0}
         assert other.questions(["total"])[0].answer == "98.76"
-        assert [e.box for e in other.elements if e.name == "shop"] == [page.find("shop").box]
+        assert [e.box for e in other.elements if e.name == "shop"] == [page.get("shop").box]
         assert (
             page.with_field("total", page.fields["total"]).image.tobytes() == page.image.tobytes()
         )
@@ -231,7 +231,7 @@ def test_a_field_can_be_changed_and_nothing_else_changes():
         (lambda: ALL[0].messages(skills=[]), ValueError, r"of the skills \[\]"),
         (lambda: ALL[0].render(0), ValueError, "scale must be a number above 0"),
         (lambda: ALL[0].render(99), ValueError, "scale must be at most 8"),
-        (lambda: ALL[0].find("totl"), ValueError, "shows no 'totl'; did you mean 'total'"),
+        (lambda: ALL[0].get("totl"), ValueError, "shows no 'totl'; did you mean 'total'"),
         (lambda: ALL[0].with_field("totl", "1"), ValueError, "no field 'totl'; did you mean"),
         (lambda: ALL[0].with_field("total", 12), TypeError, "12 is none"),
         (lambda: ALL[0].with_field("total", ""), ValueError, "receipt is not empty.*'total'"),

@@ -34,7 +34,7 @@ def test_marks_have_their_colors_where_their_boxes_are(drawn_by):
     for page in drawn_by["bars"] + drawn_by["lines"]:
         for s, series in enumerate(page.fields["series"]):
             for i in range(len(series["values"])):
-                x0, y0, x1, y1 = page.find(f"series.{s}.values.{i}").box
+                x0, y0, x1, y1 = page.get(f"series.{s}.values.{i}").box
                 width, height = page.size
                 if page.kind == "bars" and (x1 - x0) * width > 3 and (y1 - y0) * height > 3:
                     # a printed value or, by matplotlib, the legend may cover a part
@@ -48,7 +48,7 @@ def test_marks_have_their_colors_where_their_boxes_are(drawn_by):
                     checked += 1
     for page in drawn_by["pie"]:
         for i, piece in enumerate(page.fields["slices"]):
-            box = page.find(f"slices.{i}.color").box
+            box = page.get(f"slices.{i}.color").box
             assert share_of_color(page, box, piece["color"]) > 0.3, (page.key, piece)
             checked += 1
     assert checked > 40
@@ -66,7 +66,7 @@ def test_values_are_what_the_axis_says(drawn_by):
         spread = abs(slope) * 2.5 / page.size[axis]  # two and a half pixels
         for s, series in enumerate(page.fields["series"]):
             for i, text in enumerate(series["values"]):
-                mark = page.find(f"series.{s}.values.{i}")
+                mark = page.get(f"series.{s}.values.{i}")
                 x0, y0, x1, y1 = mark.box
                 tip = (x1 if across else y0) if page.kind == "bars" else mark.center[axis]
                 assert abs(start + slope * tip - float(text)) <= spread, (page.key, text)
@@ -220,7 +220,7 @@ def test_a_changed_value_is_drawn():
     page = MANY["bars"][0]
     values = page.fields["series"][0]["values"]
     name = f"series.0.values.{values.index(min(values, key=float))}"
-    (x0, y0, x1, y1), after = page.find(name).box, page.with_field(name, "0.01").find(name).box
+    (x0, y0, x1, y1), after = page.get(name).box, page.with_field(name, "0.01").get(name).box
     assert (after[2] - after[0]) * (after[3] - after[1]) < 0.5 * (x1 - x0) * (y1 - y0)
     with pytest.raises(ValueError, match="draws numbers only"):
         page.with_field("series.0.values.0", "many")

@@ -181,7 +181,7 @@ def test_boxes_of_forms():
         darkness = page.image.convert("L")
         width, height = page.size
         for name, state in boxes.items():  # a tick is ink in the box
-            x0, y0, x1, y1 = page.find(f"boxes.{name}").box
+            x0, y0, x1, y1 = page.get(f"boxes.{name}").box
             inside = darkness.crop((
                 round(x0 * width) + 2, round(y0 * height) + 2,
                 round(x1 * width) - 2, round(y1 * height) - 2,

@@ -25,15 +25,15 @@ def clickable(page):
 def test_every_screen_shows_its_fields():
     for page in MANY + UNSEEN:
         fields = page.fields
-        assert page.find("title").text == fields["title"]
+        assert page.get("title").text == fields["title"]
         for path in ("tabs", "rows", "buttons"):
             for i, text in enumerate(fields.get(path, ())):
-                assert page.find(f"{path}.{i}").text == text and text in page.text
+                assert page.get(f"{path}.{i}").text == text and text in page.text
         for label, value in fields.get("entries", {}).items():
-            assert page.find(f"entries.{label}").text == value
+            assert page.get(f"entries.{label}").text == value
             assert f"{label} {value}".strip() in page.text.replace("\n", " ")
         for i, icon in enumerate(fields["icons"]):
-            assert page.find(f"icons.{i}").role == "icon" and icon in ICONS
+            assert page.get(f"icons.{i}").role == "icon" and icon in ICONS
 
 
 def test_what_can_be_clicked_does_not_overlap_and_can_be_hit():
@@ -107,7 +107,7 @@ def test_boxes_are_ticked_as_stated():
             other = page.with_field(f"boxes.{label}", "no" if state == "yes" else "yes")
             changed = np.asarray(page.image).astype(int) - np.asarray(other.image)
             ys, xs = np.nonzero(np.abs(changed).sum(-1))
-            x0, y0, x1, y1 = np.multiply(page.find(f"boxes.{label}").box, page.size * 2)
+            x0, y0, x1, y1 = np.multiply(page.get(f"boxes.{label}").box, page.size * 2)
             assert len(ys) >= 4 and x0 - 1 <= xs.min() and xs.max() <= x1 + 1
             assert y0 - 1 <= ys.min() and ys.max() <= y1 + 1
             checked += 1
@@ -155,7 +155,7 @@ def test_what_cannot_be_shown_is_said():
     with pytest.raises(ValueError, match="There is no program 'mial'; did you mean 'mail'"):
         tabs.with_field("app", "mial")
     renamed = tabs.with_field("buttons.0", "Zig").with_field("title", "Zag")
-    assert renamed.find("buttons.0").text == "Zig" in renamed.text
+    assert renamed.get("buttons.0").text == "Zig" in renamed.text
     assert all(q.objects[0].text != "Zig" for q in renamed.questions("click", 9))
     choice = next(page for page in MANY if "choice" in page.fields)
     with pytest.raises(ValueError, match="'Nothing' cannot be chosen; there are"):

@@ -100,7 +100,7 @@ def parse(
             missing, an argument that the format does not have.
         TypeError: `text` is no text.
     """
-    found = _find(format)
+    found = _get(format)
     options = _options(format, found, image_size, resized, task)
     if isinstance(text, dict | list) and getattr(found.parse, "func", None) is _json.parse:
         return found.parse(json.dumps(text, default=float), *options)
@@ -145,7 +145,7 @@ def write(
             boxes.
         TypeError: one shape in place of a list.
     """
-    found = _find(format)
+    found = _get(format)
     if isinstance(boxes, Box | Point | Polygon | Parsed):
         raise TypeError(f"write takes a list of shapes, not a {type(boxes).__name__}.")
     options = _options(format, found, image_size, resized, task)
@@ -219,7 +219,7 @@ def resized_by_qwen(
     return wide, high
 
 
-def _find(format: str) -> Format:
+def _get(format: str) -> Format:
     if format in _FORMATS:
         return _FORMATS[format]
     raise ValueError(f"There is no box format {format!r}; {did_you_mean(format, FORMATS)}")

@@ -15,7 +15,7 @@ from typing import Any
 from vlm_helpers._words import did_you_mean, whole_number
 from vlm_helpers.exercises._engine import Exercise, Prose, Result, Source, judge
 
-__all__ = ["Exercise", "Result", "check", "find", "hint", "names", "solution"]
+__all__ = ["Exercise", "Result", "check", "get", "hint", "names", "solution"]
 
 # In reading order of the notebooks.
 MODULES = (
@@ -35,7 +35,7 @@ def check(name: str, answer: Any) -> Result:
     Raises:
         ValueError: no exercise has that name; the message names the nearest, or all.
     """
-    return judge(find(name), answer)
+    return judge(get(name), answer)
 
 
 def hint(name: str, number: int = 1) -> str:
@@ -44,7 +44,7 @@ def hint(name: str, number: int = 1) -> str:
     Raises:
         ValueError: no exercise has that name, or it has no such hint.
     """
-    hints = find(name).hints
+    hints = get(name).hints
     number = whole_number(f"the hint of {name}", number, 1, len(hints))
     more = f' (Next: `vh.exercises.hint("{name}", {number + 1})`)' if number < len(hints) else ""
     return Prose(f"Hint {number} of {len(hints)}: {hints[number - 1]}{more}")
@@ -56,7 +56,7 @@ def solution(name: str) -> str:
     Raises:
         ValueError: no exercise has that name.
     """
-    return Source(inspect.getsource(find(name).solved))
+    return Source(inspect.getsource(get(name).solved))
 
 
 def names() -> list[str]:
@@ -64,7 +64,7 @@ def names() -> list[str]:
     return [exercise.name for module in MODULES for exercise in _load(module)]
 
 
-def find(name: str) -> Exercise:
+def get(name: str) -> Exercise:
     """The exercise called `name`: its title, difficulty, minutes, hints and solution.
 
     Raises:

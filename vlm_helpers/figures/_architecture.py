@@ -22,7 +22,7 @@ def families(names: Sequence[str], picture_size: tuple[int, int] = (640, 480)) -
 
     Raises `ValueError` where a name is not in the zoo.
     """
-    found = [zoo.family(name) for name in names]
+    found = [zoo.get(name) for name in names]
     with subplots(1, 1, (WIDTH, _HEIGHT * len(found))) as (_, (ax,)):
         ax.set(xlim=(0, 100), ylim=(0, len(found)))
         ax.set_axis_off()

@@ -200,7 +200,7 @@ def value(page, draws):
         return None
     i = draws.pick(single)
     text = draws.pick(wordings).format(of=_of(page, s), x=labels[i])
-    return text, values[i], [page.find(f"series.{s}.values.{i}")], _values(page)
+    return text, values[i], [page.get(f"series.{s}.values.{i}")], _values(page)
 
 
 def largest(page, draws):
@@ -243,7 +243,7 @@ def _two(page, draws, apart: float):
     values = [float(_reading.value(page.fields, path)) for path in paths]
     if abs(values[0] - values[1]) < apart * max(map(float, _values(page))):
         return None
-    return of, at, names, values, [page.find(path) for path in paths]
+    return of, at, names, values, [page.get(path) for path in paths]
 
 
 def difference(page, draws):
@@ -310,7 +310,7 @@ def point(page, draws):
     s, _ = _pick_series(page, draws)
     labels = page.fields["labels"]
     i = draws.below(len(labels))
-    found = page.find(f"series.{s}.values.{i}")
+    found = page.get(f"series.{s}.values.{i}")
     others = [e for e in page.elements if e.name.startswith("series.") and ".values." in e.name]
     if page.kind == "bars":
         wordings = ("Locate the bar{of} for {x}.", "Where is the bar{of} for {x}?")
@@ -399,7 +399,7 @@ def slice_largest(page, draws):
         return None
     wordings = ("Which slice is the {}?", "What has the {} share?", "Name the {} slice.")
     names = [piece["name"] for piece in pieces]
-    return draws.pick(wordings).format(word), names[i], [page.find(f"slices.{i}.name")], names
+    return draws.pick(wordings).format(word), names[i], [page.get(f"slices.{i}.name")], names
 
 
 def _two_slices(page, draws, apart: int):
@@ -407,7 +407,7 @@ def _two_slices(page, draws, apart: int):
     a, b = _lexicon.several(draws, range(len(pieces)), 2)
     if abs(_share(pieces[a]) - _share(pieces[b])) < apart:
         return None
-    objects = [page.find(f"slices.{i}.name") for i in (a, b)]
+    objects = [page.get(f"slices.{i}.name") for i in (a, b)]
     return pieces[a], pieces[b], objects
 
 

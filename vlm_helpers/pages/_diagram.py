@@ -586,7 +586,7 @@ def _before(page, name: str) -> list[str]:
 
 
 def _boxes(page, names) -> list:
-    return [page.find(f"boxes.{name}") for name in names]
+    return [page.get(f"boxes.{name}") for name in names]
 
 
 def _labels(page) -> list[str]:
@@ -728,7 +728,7 @@ def kind(page, draws):
 
 def locate(page, draws):
     name = draws.pick(tuple(page.fields["boxes"]))
-    found = page.find(f"boxes.{name}")
+    found = page.get(f"boxes.{name}")
     wordings = ("Where is the box {}?", "Locate the box {}.", "Give the box of {}.")
     text = draws.pick(wordings).format(page.fields["boxes"][name])
     candidates = [box_tokens(e.box) for e in page.elements if e.role == "box"]
@@ -736,7 +736,7 @@ def locate(page, draws):
 
 
 def box_text(page, draws):
-    found = page.find(f"boxes.{draws.pick(tuple(page.fields['boxes']))}")
+    found = page.get(f"boxes.{draws.pick(tuple(page.fields['boxes']))}")
     wordings = ("What stands in the box at {}?", "Read the box at {}.")
     return draws.pick(wordings).format(box_tokens(found.box)), found.text, [found], _labels(page)
 

@@ -213,7 +213,7 @@ def ticked(page, draws):
     boxes = page.fields["boxes"]
     box = draws.pick(tuple(boxes))
     wordings = ("Is the box {} ticked?", "Is {} ticked?", "Is {} checked?")
-    objects = [page.find(f"boxes.{box}")]
+    objects = [page.get(f"boxes.{box}")]
     return draws.pick(wordings).format(box), boxes[box], objects, ("yes", "no")
 
 
@@ -223,7 +223,7 @@ def which_ticked(page, draws):
     names = [box for box in boxes if boxes[box] == state]
     wordings = ("Which boxes are {}?", "Name the boxes that are {}.")
     candidates = (*boxes, listed(boxes), NONE)
-    objects = [page.find(f"boxes.{box}") for box in names]
+    objects = [page.get(f"boxes.{box}") for box in names]
     answer = listed(names) if names else NONE
     return draws.pick(wordings).format(word), answer, objects, (*candidates, answer)
 
@@ -239,7 +239,7 @@ def count(page, draws):
 def locate_box(page, draws):
     box = draws.pick(tuple(page.fields["boxes"]))
     wordings = ("Where is the box for {}?", "Locate the box of {}.")
-    found = page.find(f"boxes.{box}")
+    found = page.get(f"boxes.{box}")
     others = [box_tokens(e.box) for e in page.elements if e.role == "checkbox"]
     return draws.pick(wordings).format(box), box_tokens(found.box), [found], others
 

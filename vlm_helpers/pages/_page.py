@@ -168,7 +168,7 @@ class Page:
         """Everything that can be read, line by line."""
         return "\n".join(line.text for line in self.lines)
 
-    def find(self, name: str) -> Element:
+    def get(self, name: str) -> Element:
         """The element that shows the field of that name, such as "total" or "items.0.price".
 
         Raises:

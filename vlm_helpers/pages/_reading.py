@@ -64,7 +64,7 @@ def place(page, text: str, path: str | None):
     candidates = [box_tokens(element.box) for element in page.elements if element.name]
     if path is None:
         return text, NONE, (), candidates
-    found = page.find(path)
+    found = page.get(path)
     return text, box_tokens(found.box), [found], candidates
 
 
@@ -89,7 +89,7 @@ def about_fields(noun: str, labels: Mapping[str, str]) -> dict[str, Callable]:
         candidates = [e.text for e in page.elements if e.name and e.text]
         if not value(page.fields, path):
             return text, NONE, (), candidates
-        return text, value(page.fields, path), [page.find(path)], candidates
+        return text, value(page.fields, path), [page.get(path)], candidates
 
     def locate(page, draws):
         path = chosen(page, draws)

@@ -203,7 +203,7 @@ def _amounts(page) -> list[str]:
 def total(page, draws):
     wordings = ("What is the total?", "How much is it in total?", "Read the total.",
                 "How much was to pay?")  # fmt: skip
-    return draws.pick(wordings), page.fields["total"], [page.find("total")], _amounts(page)
+    return draws.pick(wordings), page.fields["total"], [page.get("total")], _amounts(page)
 
 
 def price(page, draws):
@@ -214,7 +214,7 @@ def price(page, draws):
     item = page.fields["items"][number]
     wordings = ("What does {} cost?", "What is the price of {}?", "How much is {}?",
                 "Read the price of {}.")  # fmt: skip
-    objects = [page.find(f"items.{number}.{key}") for key in ("name", "price")]
+    objects = [page.get(f"items.{number}.{key}") for key in ("name", "price")]
     return draws.pick(wordings).format(item["name"]), item["price"], objects, _amounts(page)
 
 
@@ -226,7 +226,7 @@ def exists_on(noun: str, pool):
         other = [name for name in pool(page) if name not in names]
         name = draws.pick(names if draws.chance(0.5) or not other else other)
         wordings = ("Is {} on the {noun}?", "Does the {noun} list {}?", "Is {} among the items?")
-        found = [page.find(f"items.{names.index(name)}.name")] if name in names else []
+        found = [page.get(f"items.{names.index(name)}.name")] if name in names else []
         answer = "yes" if name in names else "no"
         return draws.pick(wordings).format(name, noun=noun), answer, found, ("yes", "no")
 

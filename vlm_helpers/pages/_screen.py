@@ -544,7 +544,7 @@ def click(page, draws):
     if not intents:
         return None
     name = draws.pick(tuple(intents))
-    target = page.find(name)
+    target = page.get(name)
     wordings = ("Where do you click to {}?", "You want to {}: where do you click?",
                 "Give the point to click to {}.")  # fmt: skip
     candidates = [location_tokens([element.center]) for element in _clickable(page)]
@@ -572,7 +572,7 @@ def field(page, draws):
     label = draws.pick(tuple(entries))
     wordings = ("What stands in the field {}?", "What is in the field {}?", "Read the field {}.")
     candidates = [value or NONE for value in entries.values()]
-    target = page.find(f"entries.{label}")
+    target = page.get(f"entries.{label}")
     return draws.pick(wordings).format(label), entries[label] or NONE, [target], candidates
 
 
@@ -581,7 +581,7 @@ def ticked(page, draws):
     if not boxes:
         return None
     label = draws.pick(tuple(boxes))
-    target = page.find(f"boxes.{label}")
+    target = page.get(f"boxes.{label}")
     wordings = ("Is {} on?", "Is {} switched on?")
     if target.role == "check box":
         wordings = ("Is {} on?", "Is the box {} ticked?", "Is {} ticked?")
@@ -594,7 +594,7 @@ def toggle(page, draws):
     if not boxes or "dialog" in page.fields:
         return None
     label = draws.pick(tuple(boxes))
-    target = page.find(f"boxes.{label}")
+    target = page.get(f"boxes.{label}")
     if draws.chance(0.5):
         wordings = ("Somebody clicks {}. Is it on or off then?",
                     "After a click on {}, is it on or off?")  # fmt: skip
@@ -614,7 +614,7 @@ def tab(page, draws):
         return None
     wordings = ("Which tab is open?", "What is the open tab called?", "Name the tab that is open.")
     tabs, name = page.fields["tabs"], page.fields["open"]
-    return draws.pick(wordings), name, [page.find(f"tabs.{tabs.index(name)}")], tabs
+    return draws.pick(wordings), name, [page.get(f"tabs.{tabs.index(name)}")], tabs
 
 
 def chosen(page, draws):
@@ -622,7 +622,7 @@ def chosen(page, draws):
         return None
     options, option = page.fields["choice"]["options"], page.fields["choice"]["chosen"]
     wordings = ("What is chosen for {}?", "Which option of {} is chosen?", "What is {} set to?")
-    target = page.find(f"choice.options.{options.index(option)}")
+    target = page.get(f"choice.options.{options.index(option)}")
     return draws.pick(wordings).format(page.fields["choice"]["label"]), option, [target], options
 
 
@@ -633,7 +633,7 @@ def selected(page, draws):
     if not row and not _asks_in_vain(page, 0.15):
         return None
     wordings = ("Which row is selected?", "Which row of the list is highlighted?")
-    targets = [page.find(f"rows.{rows.index(row)}")] if row else []
+    targets = [page.get(f"rows.{rows.index(row)}")] if row else []
     return draws.pick(wordings), row or NONE, targets, rows
 
 
@@ -643,7 +643,7 @@ def count(page, draws):
              "entries": "text fields are there?"}  # fmt: skip
     options = [(f"How many {words[key]}", len(fields[key])) for key in words if key in fields]
     if "boxes" in fields:
-        role = page.find(f"boxes.{next(iter(fields['boxes']))}").role
+        role = page.get(f"boxes.{next(iter(fields['boxes']))}").role
         word = {"check box": "boxes are ticked?", "switch": "switches are on?"}[role]
         options.append((f"How many {word}", list(fields["boxes"].values()).count("yes")))
     if not options:
@@ -662,12 +662,12 @@ def dialog(page, draws):
     there = "dialog" in page.fields
     if draws.chance(0.5) and there:
         wordings = ("What does the dialog say?", "Read the dialog's text.")
-        target = page.find("dialog.text")
+        target = page.get("dialog.text")
         return draws.pick(wordings), target.text, [target]
     if not there and not _asks_in_vain(page, 0.5 * DIALOG):  # as often "no" as "yes"
         return None
     wordings = ("Is a dialog open?", "Does a dialog wait for an answer?")
-    found = [page.find("dialog")] if there else []
+    found = [page.get("dialog")] if there else []
     return draws.pick(wordings), "yes" if there else "no", found, ("yes", "no")
 
 

@@ -199,7 +199,7 @@ def cell(page, draws):
     wordings = ("What is the {c} of {r}?", "What is the {c} for {r}?", "Give the {c} of {r}.",
                 "What stands in the row {r}, column {c}?")  # fmt: skip
     text = draws.pick(wordings).format(c=column, r=name)
-    return text, rows[r][c], [page.find(f"rows.{r}.{c}")], candidates
+    return text, rows[r][c], [page.get(f"rows.{r}.{c}")], candidates
 
 
 def look_up(page, draws):
@@ -214,7 +214,7 @@ def look_up(page, draws):
     r, c = draws.pick(choices)
     wordings = ("Which {f} has the {c} {v}?", "Whose {c} is {v}?", "In which row is the {c} {v}?")
     text = draws.pick(wordings).format(f=columns[0], c=columns[c], v=rows[r][c])
-    return text, rows[r][0], [page.find(f"rows.{r}.0")], [row[0] for row in rows]
+    return text, rows[r][0], [page.get(f"rows.{r}.0")], [row[0] for row in rows]
 
 
 def _number(text: str) -> float:
@@ -235,7 +235,7 @@ def extreme(page, draws):
                 "Name the {f} with the {w} {c}.")  # fmt: skip
     r = values.index(pick(values))
     text = draws.pick(wordings).format(f=columns[0], w=word, c=columns[c])
-    return text, rows[r][0], [page.find(f"rows.{r}.0")], [row[0] for row in rows]
+    return text, rows[r][0], [page.get(f"rows.{r}.0")], [row[0] for row in rows]
 
 
 def count(page, draws):
@@ -253,7 +253,7 @@ def exists(page, draws):
     entry = next(make for first, make, *_ in TOPICS if first == page.fields["columns"][0])
     name = draws.pick(names) if draws.chance(0.5) else entry(draws)
     wordings = ("Is {} in the table?", "Does the table list {}?", "Is there a row for {}?")
-    objects = [page.find(f"rows.{names.index(name)}.0")] if name in names else []
+    objects = [page.get(f"rows.{names.index(name)}.0")] if name in names else []
     answer = "yes" if name in names else "no"
     return draws.pick(wordings).format(name), answer, objects, ("yes", "no")
 

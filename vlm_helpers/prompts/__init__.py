@@ -18,7 +18,7 @@ from typing import Any
 
 from vlm_helpers.conversations import texts_in
 from vlm_helpers.prompts._conversation import check_marks, checked
-from vlm_helpers.prompts._families import Family, all_families, find
+from vlm_helpers.prompts._families import Family, all_families, get
 
 __all__ = ["Family", "families", "get", "pieces", "render", "template"]
 
@@ -26,15 +26,6 @@ __all__ = ["Family", "families", "get", "pieces", "render", "template"]
 def families() -> dict[str, str]:
     """The names of all families, each with one line about it."""
     return {name: family.about for name, family in all_families().items()}
-
-
-def get(family: str) -> Family:
-    """What is known about a family: template, tokens, system text, source, notes.
-
-    Raises:
-        ValueError: no family has that name; the message names the nearest.
-    """
-    return find(family)
 
 
 def template(family: str) -> str:
@@ -45,7 +36,7 @@ def template(family: str) -> str:
     Raises:
         ValueError: no family has that name; the message names the nearest.
     """
-    return find(family).template
+    return get(family).template
 
 
 def render(
@@ -68,7 +59,7 @@ def render(
             the message at fault.
         TypeError: `messages` is no list of dicts.
     """
-    facts = find(family)
+    facts = get(family)
     return _whole(checked(messages, facts, images), facts, add_generation_prompt)
 
 
@@ -83,7 +74,7 @@ def pieces(
     Raises:
         ValueError, TypeError: as `render`.
     """
-    facts = find(family)
+    facts = get(family)
     clean = checked(messages, facts)
     whole = _whole(clean, facts, add_generation_prompt)
     places = texts_in(clean, whole, lambda talk: _rendered(talk, facts, add_generation_prompt))

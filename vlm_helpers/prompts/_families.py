@@ -94,8 +94,8 @@ def _numbered(string: str) -> list[str]:
     return [whole for n in numbers for whole in _numbered(f"{start}{n}{end}")]
 
 
-def find(name: str) -> Family:
-    """The family of that name.
+def get(name: str) -> Family:
+    """What is known about a family: template, tokens, system text, source, notes.
 
     Raises:
         ValueError: no family has that name; the message names the nearest.

@@ -21,7 +21,7 @@ from typing import Any
 from vlm_helpers._words import did_you_mean
 from vlm_helpers.zoo._families import FAMILIES, Family
 
-__all__ = ["Family", "Tiny", "build", "family", "names", "tokens_per_picture"]
+__all__ = ["Family", "Tiny", "build", "get", "names", "tokens_per_picture"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def names() -> list[str]:
     return list(FAMILIES)
 
 
-def family(name: str) -> Family:
+def get(name: str) -> Family:
     """What the family called `name` is made of, with its source.
 
     Raises:
@@ -80,7 +80,7 @@ def build(name: str, seed: int = 0) -> Tiny:
     """
     import torch
 
-    found = family(name)
+    found = get(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, processor = found.make()
@@ -111,6 +111,6 @@ def tokens_per_picture(name: str, width: int, height: int) -> int:
 
     if min(width, height) < 1:
         raise ValueError(f"A picture of {width} x {height} has no pixels: both must be 1 or more.")
-    tiny = _built(family(name).name)
+    tiny = _built(get(name).name)
     inputs = tiny.prepare(Image.new("RGB", (width, height)), "")
     return int(tiny.image_places(inputs).sum())
