@@ -25,7 +25,7 @@ import torch
 
 import vlm_helpers as vh
 from recipes.experiments import _grounding, forgetting
-from recipes.experiments.shipping import round_weights
+from recipes.experiments._rounding import round_weights
 
 SEED = 0
 MOST = 8  # tokens of an answer

@@ -25,34 +25,20 @@ What needs a tool that is not there is skipped, and the table waits for it.
 
 from __future__ import annotations
 
-import base64
 import collections
-import contextlib
 import copy
 import functools
-import importlib.util
 import io
-import json
-import re
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from PIL import Image
 
 import vlm_helpers as vh
-from recipes.experiments import MissingTool, _grounding
+from recipes.experiments import _grounding, _programs
+from recipes.experiments._rounding import half, rounded, torch_int8
 
-ROOT = Path(__file__).parents[2]
 SKILLS = ("color", "shape", "count", "exists", "relation", "number", "word", "locate")
 PICTURES = 12  # of each of two splits
 FIRST_SEED = 80_000
@@ -62,38 +48,27 @@ LIBRARIES = ("onnx", "onnxruntime", "openai")  # for the card
 
 
 @functools.cache
-def _asked() -> tuple[list[Image.Image], list[int], list]:
-    """Pictures, and for each question the number of its picture, and the question."""
+def _asked() -> tuple[list[Image.Image], list[tuple[int, str]], list]:
+    """Pictures; what is asked, as (number of the picture, question); and the questions."""
     scenes = [
         vh.scenes.sample(seed, split)
         for split in ("test", "unseen_pairs")
         for seed in range(FIRST_SEED, FIRST_SEED + PICTURES)
     ]
     pairs = [(i, q) for i, scene in enumerate(scenes) for q in scene.questions(SKILLS)]
-    numbers, questions = zip(*pairs)
-    return [scene.image for scene in scenes], list(numbers), list(questions)
+    asked = [(i, question.text) for i, question in pairs]
+    return [scene.image for scene in scenes], asked, [question for _, question in pairs]
 
 
 def torch_answers(vlm=None, pictures=None) -> list[str]:
-    images, numbers, questions = _asked()
+    images, asked, _ = _asked()
     shown = _grounding.Shown(pictures or images, vlm)
-    asked = [(i, question.text) for i, question in zip(numbers, questions)]
     return [answer for answer, _ in shown.ask(asked, most=MOST)]
 
 
-def needed(tool: str) -> str:
-    """The path of a program. Raises `MissingTool`."""
-    path = shutil.which(tool)
-    if not path:
-        raise MissingTool(f"this needs {tool} on the path, and it is not there")
-    return path
-
-
-def need_packages(*names: str) -> None:
-    """Raises `MissingTool` where one of them cannot be imported."""
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingTool(f"this needs {', '.join(missing)}: pip install -r recipes/shipping.txt")
+def answers_of(program: Callable[..., list[str]], *more: str) -> list[str]:
+    images, asked, _ = _asked()
+    return program(images, asked, MOST, *more)
 
 
 def commonest_answers() -> list[str]:
@@ -105,217 +80,7 @@ def commonest_answers() -> list[str]:
     return [counts[question.skill].most_common(1)[0][0] for question in questions]
 
 
-# --- numbers --------------------------------------------------------------------------------------
-
-
-def round_weights(model: torch.nn.Module, bits: int, group: int | None = None, only: str = ""):
-    """Rounds, in place, the linear layers with `only` in their name; gives the model back.
-
-    An adapter's own matrices, which LoRA puts beside a layer, stay as they are.
-    """
-    for name, layer in model.named_modules():
-        if isinstance(layer, torch.nn.Linear) and only in name and "lora_" not in name:
-            weight = layer.weight.data  # [out, in]
-            blocks = weight.reshape(-1, group or weight.shape[1])
-            scale = blocks.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
-            layer.weight.data = ((blocks / scale).round() * scale).view_as(weight)
-    return model
-
-
-def rounded(bits: int, group: int | None = None, only: str = ""):
-    """The model with weights rounded, as `round_weights` does it."""
-    vlm = _grounding.model()
-    return vh.VLM(round_weights(copy.deepcopy(vlm.model), bits, group, only), vlm.processor)
-
-
-def half(dtype: torch.dtype):
-    """The model with what every module computes rounded to `dtype`."""
-    vlm = _grounding.model()
-    model = copy.deepcopy(vlm.model)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.to(dtype))
-
-    def rounding(module, args, output):
-        return output.to(dtype).float() if isinstance(output, torch.Tensor) else output
-
-    for module in model.modules():
-        if not any(True for _ in module.children()):
-            module.register_forward_hook(rounding)
-    return vh.VLM(model, vlm.processor)
-
-
-def torch_int8():
-    from torch.ao.quantization import quantize_dynamic
-
-    vlm = _grounding.model()
-    return vh.VLM(quantize_dynamic(vlm.model, {torch.nn.Linear}, torch.qint8), vlm.processor)
-
-
-# --- programs -------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _graphs() -> tempfile.TemporaryDirectory:
-    """The exported graphs, and those in 8 bits in "int8" inside of it."""
-    need_packages("onnx", "onnxscript", "onnxruntime")
-    from recipes.export import export, to_int8
-
-    folder = tempfile.TemporaryDirectory()
-    export(_grounding.model().model, folder.name)
-    to_int8(folder.name, Path(folder.name) / "int8")
-    return folder
-
-
-def onnx_answers(inside: str = "") -> list[str]:
-    from recipes.export import OnnxVLM
-
-    images, numbers, questions = _asked()
-    vlm = _grounding.model()
-    end = vlm.model.generation_config.eos_token_id
-    exported = OnnxVLM(Path(_graphs().name) / inside, vlm.processor, end, most=MOST)
-    return exported.ask([images[i] for i in numbers], [question.text for question in questions])
-
-
-def _job() -> str:
-    """What is asked, for `recipes/ask_playground.mjs`."""
-    images, numbers, questions = _asked()
-    world = json.loads((ROOT / "site" / "playground" / "world.json").read_text(encoding="utf-8"))
-    pictures = [
-        {
-            "width": image.width,
-            "height": image.height,
-            "rgb": base64.b64encode(image.convert("RGB").tobytes()).decode(),
-        }
-        for image in images
-    ]
-    asked = [(i, question.text) for i, question in zip(numbers, questions)]
-    return json.dumps({"prompt": world["prompt"], "most": MOST, "pictures": pictures,
-                       "asked": asked})  # fmt: skip
-
-
-def node_answers() -> list[str]:
-    command = [needed("node"), str(ROOT / "recipes" / "ask_playground.mjs")]
-    done = subprocess.run(command, input=_job(), capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
-
-
-ASKING = """<script type="module">
-import { answers } from "/recipes/ask_playground.mjs";
-const job = await (await fetch("job.json")).json();
-const found = await answers(job, async (url) => (await fetch(url)).arrayBuffer());
-document.body.textContent = "answers:" + btoa(JSON.stringify(found)) + ";";
-</script><body>"""
-
-
-def chromium_answers() -> list[str]:
-    from tools.playground import server
-
-    (ROOT / "build").mkdir(exist_ok=True)
-    serving = server(ROOT, 0)
-    threading.Thread(target=serving.serve_forever, daemon=True).start()
-    try:
-        with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
-            (Path(folder) / "job.json").write_text(_job())
-            (Path(folder) / "page.html").write_text(ASKING)
-            address = f"http://127.0.0.1:{serving.server_port}/build/{Path(folder).name}/page.html"
-            found = re.search("answers:([A-Za-z0-9+/=]+);", _dom(address))[1]
-    finally:
-        serving.shutdown()
-        serving.server_close()
-    return json.loads(base64.b64decode(found))
-
-
-def _dom(address: str) -> str:
-    """A page as it is in Chromium once its scripts have run."""
-    with tempfile.TemporaryDirectory() as profile:
-        command = [
-            needed("chromium"), "--headless", "--no-sandbox", "--disable-gpu",
-            f"--user-data-dir={profile}", "--virtual-time-budget=100000", "--dump-dom", address,
-        ]  # fmt: skip
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-@contextlib.contextmanager
-def _served() -> Iterator[str]:
-    """The address of `transformers serve` with the model, as long as the context lasts."""
-    with socket.create_server(("localhost", 0)) as free:
-        port = free.getsockname()[1]  # nobody else's
-    command = [
-        sys.executable, "-m", "transformers.cli.transformers", "serve",
-        str(vh.loading.pocket_folder()), "--device", "cpu", "--dtype", "float32",
-        "--port", str(port),
-    ]  # fmt: skip
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://localhost:{port}/health", timeout=5)
-                    break
-                except OSError:
-                    if server.poll() is not None:
-                        log.seek(0)
-                        raise RuntimeError(log.read()[-600:].decode()) from None
-                    time.sleep(1)
-            yield f"http://localhost:{port}/v1"
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def served_answers() -> list[str]:
-    need_packages("fastapi", "uvicorn", "openai")
-    from openai import OpenAI
-
-    images, numbers, questions = _asked()
-    found = []
-    with _served() as address:
-        client = OpenAI(base_url=address, api_key="none", timeout=600)
-        for number, question in zip(numbers, questions):
-            parts = [
-                {"type": "image_url", "image_url": {"url": _png(images[number])}},
-                {"type": "text", "text": question.text},
-            ]
-            reply = client.chat.completions.create(
-                model=str(vh.loading.pocket_folder()), temperature=0, max_tokens=MOST,
-                messages=[{"role": "user", "content": parts}],
-            )  # fmt: skip
-            found.append(reply.choices[0].message.content.strip())
-    return found
-
-
 # --- pictures -------------------------------------------------------------------------------------
-
-
-def _png(image: Image.Image) -> str:
-    file = io.BytesIO()
-    image.save(file, "png")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-PAGE = """<body>%s<script>
-onload = () => {
-  const answers = [...document.images].map((image) => {
-    const canvas = new OffscreenCanvas(%d, %d), pen = canvas.getContext("2d");
-    pen.drawImage(image, 0, 0, canvas.width, canvas.height);
-    const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
-    return btoa(String.fromCharCode(...data));
-  });
-  document.body.textContent = "pixels:" + answers.join() + ";";
-};
-</script>"""
-
-
-def canvas() -> list[Image.Image]:
-    """The pictures as Chromium's canvas shrinks them by default."""
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "page.html"
-        shown = "".join(f'<img alt="" src="{_png(image)}">' for image in _asked()[0])
-        page.write_text(PAGE % (shown, SIDE, SIDE))
-        found = re.search("pixels:([A-Za-z0-9+/=,]+);", _dom(page.as_uri()))[1].split(",")
-    arrays = (np.frombuffer(base64.b64decode(text), np.uint8) for text in found)
-    return [Image.fromarray(a.reshape(SIDE, SIDE, 4)[..., :3].copy()) for a in arrays]
 
 
 def changed(change: Callable[[Image.Image], Image.Image]) -> list[Image.Image]:
@@ -382,13 +147,13 @@ VARIANTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "bfloat16": ("numbers", lambda: torch_answers(half(torch.bfloat16))),
     "float16": ("numbers", lambda: torch_answers(half(torch.float16))),
     "8 bits, activations too": ("numbers", lambda: torch_answers(torch_int8())),
-    "canvas": ("picture", lambda: torch_answers(None, canvas())),
+    "canvas": ("picture", lambda: torch_answers(None, _programs.canvas(_asked()[0], SIDE))),
     "JPEG 30": ("picture", lambda: torch_answers(None, changed(jpeg(30)))),
-    "ONNX int8": ("numbers", lambda: onnx_answers("int8")),
-    "onnxruntime": ("program", onnx_answers),
-    "JavaScript in node": ("program", node_answers),
-    "JavaScript in Chromium": ("program", chromium_answers),
-    "transformers serve": ("program", served_answers),
+    "ONNX int8": ("numbers", lambda: answers_of(_programs.onnx, "int8")),
+    "onnxruntime": ("program", lambda: answers_of(_programs.onnx)),
+    "JavaScript in node": ("program", lambda: answers_of(_programs.node)),
+    "JavaScript in Chromium": ("program", lambda: answers_of(_programs.chromium)),
+    "transformers serve": ("program", lambda: answers_of(_programs.served)),
 }
 
 
@@ -402,10 +167,9 @@ def _reference() -> list[str]:
 
 
 def run(changed: str, variant: str) -> list[dict]:
-    answers, (_, numbers, questions) = VARIANTS[variant][1](), _asked()
-    rows = []
-    for answer, before, number, question in zip(
-        answers, _reference(), numbers, questions, strict=True
+    answers, (_, asked, questions), rows = VARIANTS[variant][1](), _asked(), []
+    for answer, before, (number, _), question in zip(
+        answers, _reference(), asked, questions, strict=True
     ):
         now, then = (_grounding.right(a, question.answer) for a in (answer, before))
         rows.append({
