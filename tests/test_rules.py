@@ -323,6 +323,18 @@ def test_what_is_no_json_is_neither_valid_nor_complete(answer):
     assert read.value is None and read.faults[0].startswith("It is no JSON: ")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    ['{"total": "9.99", "total": "1.20"}', '{"items": [{"name": "Tea", "n": 1, "name": "Tea"}]}'],
+)
+def test_a_key_that_stands_twice_says_nothing(answer):
+    read = evaluation.json_answer(answer, {"type": "object"}, {})
+    assert read.value is None and not read.valid and "stands twice" in read.faults[0]
+    with pytest.raises(ValueError, match="^The key '(total|name)' stands twice"):
+        evaluation.read_json(answer)
+    assert evaluation.read_json('[{"a": 1}, {"a": 1.5}]') == [{"a": 1}, {"a": 1.5}]
+
+
 def test_one_and_true_are_two_values():
     schema = {"type": "object"}
     assert not evaluation.json_answer('{"open": 1}', schema, {"open": True}).right

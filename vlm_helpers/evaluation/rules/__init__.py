@@ -17,7 +17,7 @@ from vlm_helpers.evaluation.rules.choice import RULES, Letter, by_rule, extract
 from vlm_helpers.evaluation.rules.mathvista import mathvista
 from vlm_helpers.evaluation.rules.mmmu import mmmu_open
 from vlm_helpers.evaluation.rules.ocrbench import ocrbench
-from vlm_helpers.evaluation.rules.structured import JsonAnswer, json_answer
+from vlm_helpers.evaluation.rules.structured import JsonAnswer, json_answer, read_json
 from vlm_helpers.evaluation.rules.text import anls, cer, wer
 from vlm_helpers.evaluation.rules.vqa import vqa_accuracy
 from vlm_helpers.evaluation.rules.yesno import yes_or_no
@@ -36,6 +36,7 @@ __all__ = [
     "mathvista",
     "mmmu_open",
     "ocrbench",
+    "read_json",
     "relaxed_accuracy",
     "vqa_accuracy",
     "wer",

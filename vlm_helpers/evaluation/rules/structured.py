@@ -7,6 +7,7 @@ The form is that of a JSON Schema (json-schema.org, draft 2020-12), checked by t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -59,9 +60,9 @@ def json_answer(answer: str, schema: Mapping[str, Any], truth: Any) -> JsonAnswe
     """
     check = _validator(schema)
     try:
-        value = json.loads(text("The answer", answer), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        return JsonAnswer(None, (f"It is no JSON: {error}.",), (), ())
+        value = read_json(answer)
+    except ValueError as error:
+        return JsonAnswer(None, (str(error),), (), ())
     faults, missing = [], []
     for error in _errors(check, value):
         place = [*map(str, error.absolute_path)]
@@ -76,6 +77,35 @@ def json_answer(answer: str, schema: Mapping[str, Any], truth: Any) -> JsonAnswe
             missing.append(path)
     wrong = (path for path in right if path in there and not _same(there[path], right[path]))
     return JsonAnswer(value, tuple(faults), tuple(dict.fromkeys(missing)), tuple(wrong))
+
+
+def read_json(answer: str) -> Any:
+    """The value that an answer is, read as JSON and more strictly than by Python's own reader.
+
+    That one takes NaN and Infinity, which JSON does not have, and of a key that stands twice in an
+    object the last value, where another program may take the first.
+
+    Raises:
+        TypeError: for an answer that is no text.
+        ValueError: it is no JSON, or a key stands twice; the message is a sentence that says why.
+    """
+    twice: list[str] = []
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice.extend(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        return dict(pairs)
+
+    try:
+        value = json.loads(
+            text("The answer", answer), object_pairs_hook=members, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"It is no JSON: {error}.") from None
+    if twice:
+        raise ValueError(
+            f"The key {twice[0]!r} stands twice in an object: nobody knows which counts."
+        )
+    return value
 
 
 def _validator(schema: Any) -> Any:
