@@ -111,14 +111,17 @@ def test_json_may_be_written_in_other_ways():
 @pytest.mark.parametrize(
     ("reward", "row", "says"),
     [
+        (rewards.exact, {"truth": None}, "None is no text"),
         (rewards.count, {"truth": "three"}, "'three' is no whole number"),
         (rewards.count, {"truth": None}, "None is no whole number"),
+        (rewards.overlap, {"truth": None}, "None is no text"),
         (rewards.overlap, {"truth": "yes"}, "'yes' is neither one box"),
         (rewards.overlap, {"truth": POINT}, "neither one box"),
         (rewards.click, {"box": None}, "None is no"),
         (rewards.click, {"box": [10, 20, 300, 40]}, "fractions of the picture"),
         (rewards.click, {"box": [0.5, 0, 0.4, 1]}, "is no .x0, y0, x1, y1."),
         (rewards.click, {"box": [0, 0, math.nan, 1]}, "is no .x0, y0, x1, y1."),
+        (rewards.fields, {"truth": {"a": 1}}, "is no text"),
         (rewards.fields, {"truth": "[1]"}, "no JSON object with a field"),
         (rewards.fields, {"truth": "{}"}, "no JSON object with a field"),
     ],

@@ -29,9 +29,9 @@ import torch
 
 import vlm_helpers as vh
 from recipes.experiments import _tuning
-from recipes.experiments._grounding import right
 from recipes.experiments.pairs import MPO
 from recipes.pairs import KINDS, pairs
+from recipes.places import is_right
 from recipes.preferences_probe import log_probabilities
 
 MODEL, WORLD = "pocket-llava", "scene"  # the pairs of KINDS that it can know: "scene" or "thing"
@@ -87,7 +87,7 @@ def asked(model, processor) -> dict:
     """What a model answers, and the scores of the other skills by their ids."""
     vlm, items = vh.VLM(model, processor), questions()
     options = {
-        "score": lambda answer, item: right(answer, item["answer"]), "batch_size": 50,
+        "score": lambda answer, item: is_right(answer, item["answer"]), "batch_size": 50,
         "max_new_tokens": 24,
     }  # fmt: skip
     now, tried, others = (vh.evaluation.quiz(vlm, some, **options) for some in items.values())

@@ -35,19 +35,6 @@ def seen(image: Image.Image, pictures: str) -> Image.Image:
     return image.resize((192, 192)).filter(ImageFilter.GaussianBlur(4.5))  # pixels of 192
 
 
-def first_box(answer: str) -> vh.boxes.Box | None:
-    found = vh.boxes.parse(answer, "pocket-llava").boxes
-    return found[0] if found else None
-
-
-def right(answer: str, truth: str) -> bool:
-    """Whether an answer is the truth, letter for letter; where that is a box, at IoU 0.5."""
-    box, true_box = first_box(answer), first_box(truth)
-    if true_box is None:
-        return answer == truth
-    return box is not None and vh.boxes.iou(box, true_box) >= 0.5
-
-
 class Shown:
     """Pictures that the model has looked at; each can be asked any number of questions.
 

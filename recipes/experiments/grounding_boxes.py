@@ -21,6 +21,7 @@ import numpy as np
 
 import vlm_helpers as vh
 from recipes.experiments import _grounding
+from recipes.places import first_box
 
 EACH = 150  # pictures, a question each
 PLACES = ("right", "overlaps", "other", "elsewhere", "none")
@@ -52,8 +53,8 @@ def run(pictures: str, first_seed: int) -> dict:
         pairs += [(scene, question) for question in scene.questions(["locate"])]
     shown = _grounding.Shown([_grounding.seen(scene.image, pictures) for scene, _ in pairs])
     said, sure = zip(*shown.ask([(i, q.text) for i, (_, q) in enumerate(pairs)], first=4))
-    boxes = [_grounding.first_box(answer) for answer in said]
-    truth = [_grounding.first_box(q.answer) for _, q in pairs]
+    boxes = [first_box(answer) for answer in said]
+    truth = [first_box(q.answer) for _, q in pairs]
 
     places = []
     for (scene, _), box, true in zip(pairs, boxes, truth):

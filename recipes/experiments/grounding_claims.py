@@ -20,6 +20,7 @@ import random
 
 import vlm_helpers as vh
 from recipes.experiments import _grounding
+from recipes.places import first_box
 
 EACH = 50  # pictures, with two things each
 SORTS = ("there", "absent")
@@ -61,7 +62,7 @@ def run(pictures: str, first_seed: int) -> list[dict]:
     twice = shown.ask([(claims[n][0], f"Do you see {_a(claims[n][2])}?") for n in yes])
     again = {n for n, (answer, _) in zip(yes, twice) if answer == "yes"}
     located = shown.ask([(i, f"Locate the {thing}.") for i, _, thing in claims])
-    boxes = {n: box for n, (a, _) in enumerate(located) if (box := _grounding.first_box(a))}
+    boxes = {n: box for n, (a, _) in enumerate(located) if (box := first_box(a))}
     tokens = [vh.boxes.write([box], "pocket-llava") for box in boxes.values()]
     inside = shown.ask([(claims[n][0], f"What is at {t}?") for n, t in zip(boxes, tokens)])
     named = {n for n, (a, _) in zip(boxes, inside) if set(claims[n][2].split()) <= set(a.split())}

@@ -31,11 +31,11 @@ import datasets
 
 import vlm_helpers as vh
 from recipes.experiments import _tuning
-from vlm_helpers.boxes import Box, iou, parse, write
+from recipes.places import FORM, one_box, overlap
+from vlm_helpers.boxes import Box, write
 from vlm_helpers.scenes import UNSEEN_PAIRS
 
 MODEL = "pocket-llava"  # the one that learns
-FORM = "pocket-llava"  # in which it writes boxes
 STEPS, ANSWERS, EACH = 20, 24, 60
 POINTS, MORE = (10, 20), (5, 10, 15, 20)  # the latter where a hack is followed closely
 SKILLS = ("color", "shape", "size", "count", "exists", "relation", "number", "locate")
@@ -82,31 +82,23 @@ def question(seed: int, there: bool, form: str = "Locate the {}.") -> dict:
 EXISTS = "Is there a {} in the picture?"
 
 
-def boxes(text: str) -> list[Box]:
-    return parse(text, FORM).boxes
-
-
 def truth(answer: str, right: str) -> float:
     """IoU of the one box; 1 for "none" where that is right."""
-    if right in ("none", "yes", "no"):
-        return float(answer == right)
-    found = boxes(answer)
-    return iou(found[0], boxes(right)[0]) if len(found) == 1 else 0.0
+    return overlap(answer, right, one_box)
 
 
 def form(answer: str, right: str) -> float:
     """1 for one box."""
-    return float(len(boxes(answer)) == 1)
+    return float(one_box(answer) is not None)
 
 
 def cover(answer: str, right: str) -> float:
     """The share of the thing that the box covers; 1 for "none" where that is right."""
-    found = boxes(answer)
     if right == "none":
         return float(answer == right)
-    if len(found) != 1:
+    one, other = one_box(answer), one_box(right)
+    if one is None:
         return 0.0
-    (one,), (other,) = found, boxes(right)
     width = min(one.x1, other.x1) - max(one.x0, other.x0)
     height = min(one.y1, other.y1) - max(one.y0, other.y0)
     return max(width, 0) * max(height, 0) / other.area
@@ -142,9 +134,9 @@ def measured(model, processor, reward: str, last: bool) -> dict:
         given = answers(there)
         overlaps = [truth(a, i["answer"]) for a, i in zip(given, there)]
         sizes = [
-            boxes(a)[0].area / boxes(i["answer"])[0].area
+            box.area / one_box(i["answer"]).area
             for a, i in zip(given, there)
-            if form(a, "")
+            if (box := one_box(a))
         ]
         row["found"] = sum(overlap >= 0.5 for overlap in overlaps)
         row["iou"] = statistics.mean(overlaps)

@@ -28,7 +28,7 @@ from types import SimpleNamespace
 import torch
 
 import vlm_helpers as vh
-from recipes.experiments._grounding import right
+from recipes.places import is_right
 
 SKILLS = ("color", "shape", "size", "count", "exists", "relation", "number", "word", "locate")
 EACH = 24  # questions of a skill, and a batch
@@ -144,7 +144,7 @@ def run(rule: str, kept: int, seed: int) -> list[dict]:
         floors = vh.evaluation.floors([{**i, "image": None} for i in batch.items])
         rows.append({
             "skill": batch.skill,
-            "right": sum(right(a.strip(), i["answer"]) for a, i in zip(answers, batch.items)),
+            "right": sum(is_right(a.strip(), i["answer"]) for a, i in zip(answers, batch.items)),
             "n": EACH,
             "majority": floors.loc[batch.skill, "majority"],
         })  # fmt: skip

@@ -38,6 +38,7 @@ from PIL import Image
 import vlm_helpers as vh
 from recipes.experiments import _grounding, _programs
 from recipes.experiments._rounding import half, rounded, torch_int8
+from recipes.places import is_right
 
 SKILLS = ("color", "shape", "count", "exists", "relation", "number", "word", "locate")
 PICTURES = 12  # of each of two splits
@@ -171,7 +172,7 @@ def run(changed: str, variant: str) -> list[dict]:
     for answer, before, (number, _), question in zip(
         answers, _reference(), asked, questions, strict=True
     ):
-        now, then = (_grounding.right(a, question.answer) for a in (answer, before))
+        now, then = (is_right(a, question.answer) for a in (answer, before))
         rows.append({
             "picture": number,
             "skill": question.skill,

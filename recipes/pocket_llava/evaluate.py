@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import vlm_helpers as vh
+from recipes import places
 from vlm_helpers import boxes, evaluation, scenes
 
 NONE = "none"
@@ -34,7 +35,7 @@ THING = re.compile(
 )  # fmt: skip
 
 
-def places(text: str) -> boxes.Parsed:
+def parsed(text: str) -> boxes.Parsed:
     return boxes.parse(text, "pocket-llava")
 
 
@@ -80,25 +81,24 @@ def score(skill: str, rows, answers) -> dict[str, float]:
             "every object right": float(np.mean([a == b for a, b in zip(said, true)])),
         }
     if skill == "locate_all":
-        pairs = [(places(a).boxes, places(t).boxes) for a, t in zip(answers, truths)]
+        pairs = [(parsed(a).boxes, parsed(t).boxes) for a, t in zip(answers, truths)]
         return {"F1 at IoU 0.5": f1([matched(*pair) for pair in pairs])}
     kept = [(a, t, row) for a, t, row in zip(answers, truths, rows) if t != NONE]
     if skill == "locate":
-        pairs = [(places(a).boxes[:1], places(t).boxes[0]) for a, t, _ in kept]
-        values = [boxes.iou(found[0], true) if found else 0.0 for found, true in pairs]
+        values = [places.overlap(a, t, places.first_box) for a, t, _ in kept]
         return {
             "accuracy at IoU 0.5": float(np.mean(np.array(values) >= 0.5)),
             "mean IoU": float(np.mean(values)),
         }
     if skill == "point":
-        pointed = [next(iter(places(answer).points), None) for answer, _, _ in kept]
+        pointed = [next(iter(parsed(answer).points), None) for answer, _, _ in kept]
         true = [boxes.Box(*question.objects[0].box) for _, _, (_, question) in kept]
         return {"inside the box": boxes.pointing_accuracy(pointed, true)}
     if skill == "outline":
         values = []
         for answer, _, (_, question) in kept:
             true = boxes.Polygon(question.objects[0].outline())
-            found = places(answer).polygons[:1]
+            found = parsed(answer).polygons[:1]
             values.append(boxes.mask_iou(found[0], true, side=192) if found else 0.0)
         return {"mean mask IoU": float(np.mean(values))}
     if skill in READING:  # only where there is something to read
