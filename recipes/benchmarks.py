@@ -14,8 +14,7 @@ from pathlib import Path
 from PIL.Image import Image
 
 from recipes.data import DATA, store
-from vlm_helpers.evaluation import pocket
-from vlm_helpers.evaluation._benchmarks import KINDS, Kind
+from vlm_helpers.evaluation import benchmark, pocket
 
 FOLDER = DATA / "benchmarks"
 TEXT, NUMBER, PICTURE, TEXTS = "string", "int64", "image", ["string"]
@@ -82,7 +81,7 @@ SETS: dict[str, tuple[dict, str, str]] = {
     ),
     "pocket-mmmu": (
         dict.fromkeys(("id", "question", "options", "explanation"), TEXT)
-        | dict.fromkeys(KINDS["mmmu"].pictures, PICTURE)
+        | dict.fromkeys(benchmark("pocket-mmmu", seed=0).kind.pictures, PICTURE)
         | dict.fromkeys(("img_type", "answer", "topic_difficulty", "question_type", "subfield"),
                         TEXT),
         "Five of MMMU's subjects by name, sixty questions each, every one over two pictures and in "
@@ -176,8 +175,8 @@ def _encoded(value):
     return {"bytes": file.getvalue(), "path": None}
 
 
-def card(name: str, kind: Kind) -> str:
-    _, what, not_ = SETS[name]
+def card(name: str) -> str:
+    (_, what, not_), kind = SETS[name], benchmark(name, seed=0).kind
     return CARD.format(
         name=name, what=what, not_=not_, title=kind.title, paper=kind.paper, hub=kind.hub,
         license=kind.license, config=kind.config or "default", split=kind.split,
@@ -194,8 +193,7 @@ def build(name: str, folder: Path, rows: int | None = None) -> list[Path]:
     import pyarrow.parquet
     from datasets import Dataset
 
-    kind = KINDS[name.removeprefix("pocket-")]
-    target = folder / name / f"{kind.split}.parquet"
+    target = folder / name / f"{benchmark(name, seed=0).kind.split}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     made = [stored(name, number) for number in range(rows or pocket.MAKERS[name].rows)]
     part = target.with_suffix(".part")
@@ -205,7 +203,7 @@ def build(name: str, folder: Path, rows: int | None = None) -> list[Path]:
     pyarrow.parquet.write_table(table, part, compression="zstd")
     part.replace(target)
     readme = target.with_name("README.md")
-    readme.write_text(card(name, kind), encoding="utf-8")
+    readme.write_text(card(name), encoding="utf-8")
     return [target, readme]
 
 

@@ -35,8 +35,7 @@ def test_rows_of_the_stored_files_are_what_the_recipe_draws_and_so_are_the_cards
     assert len(table) == TABLE.loc[name, "items"] >= 300
     for number in (0, len(table) // 2 + 1, len(table) - 1):
         assert table.slice(number, 1).to_pylist() == [recipe.stored(name, number)]
-    kind = evaluation.benchmark(name).kind
-    assert file(name).with_name("README.md").read_text() == recipe.card(name, kind)
+    assert file(name).with_name("README.md").read_text() == recipe.card(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
