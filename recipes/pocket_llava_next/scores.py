@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recipes import places
 from vlm_helpers import boxes, evaluation
 
 
@@ -38,10 +39,7 @@ def clicks(answers, truths, pairs) -> dict[str, float]:
 
 
 def located(answers, truths, pairs) -> dict[str, float]:
-    ious = []
-    for answer, truth in zip(answers, truths):
-        found = boxes.parse(answer, "pocket-llava").boxes[:1]
-        true = boxes.parse(truth, "pocket-llava").boxes[0]
-        ious.append(boxes.iou(found[0], true) if found else 0.0)
+    pairs = zip(answers, truths)
+    ious = [places.overlap(answer, truth, places.first_box) for answer, truth in pairs]
     at_half = float(np.mean(np.array(ious) >= 0.5))
     return {"accuracy at IoU 0.5": at_half, "mean IoU": float(np.mean(ious))}
