@@ -679,7 +679,7 @@ def _compared(far, *, chained=False, pictures=slice(None), last_first=False, sha
 
 
 def _close(a, b):
-    return not numpy.allclose(a, b, rtol=1e-3, atol=1e-3)
+    return not numpy.allclose(a, b, rtol=0, atol=1e-5 * abs(a).max())
 
 
 def _only_the_end(reference, exported, pictures):
@@ -1539,7 +1539,7 @@ WRONG_ANSWERS = {
             _compared(lambda a, b: _close(numpy.sort(a, None), numpy.sort(b, None))),
             "number by number",
         ),
-        (_compared(lambda a, b: (abs(a * 1.0 - b) > 1e-2).any()), "it gives NaN"),
+        (_compared(lambda a, b: (abs(a * 1.0 - b) > 1e-4).any()), "it gives NaN"),
         (_compared(_close, pictures=slice(1)), "Compare all pictures"),
         (_compared(_close, pictures=slice(2)), "picture 1 or 2 alone"),
         (_compared(_close, pictures=slice(1, 2)), "picture 2 or 3 alone"),
@@ -1548,9 +1548,10 @@ WRONG_ANSWERS = {
         (_picture_by_picture, "before you go on to the next"),
         (_compared(_close, shapes=False), "look at shapes first"),
         (_compared(_farther_than(0.05)), "differ by up to 0.04 (of numbers"),
+        (_compared(_farther_than(1e-3)), "differ by up to 0.0008 (of numbers"),
         (_compared(_farther_than(0.2)), "tolerance too wide"),
         (_compared(_farther_than(1)), "tolerance too wide"),
-        (_compared(lambda a, b: numpy.isclose(a, b, atol=1e-3).mean() < 0.99), "one number wrong"),
+        (_compared(lambda a, b: numpy.isclose(a, b, atol=1e-4).mean() < 0.99), "one number wrong"),
         (_named(lambda name: None if name == "nothing" else name), 'the string "nothing"'),
         (lambda reference, exported, pictures: "nothing", "is something not compared"),
         (lambda reference, exported, pictures: 0, "return the name of a step"),

@@ -22,7 +22,7 @@ def culprit(reference, exported, pictures):
         found = [np.asarray(exported[name](x)) for x in given]
         for a, b in zip(wanted, found):
             # `allclose` is False for NaN, as it should be
-            if a.shape != b.shape or not np.allclose(a, b, rtol=1e-3, atol=1e-3):
+            if a.shape != b.shape or not np.allclose(a, b, rtol=0, atol=1e-5 * abs(a).max()):
                 return name
         given = wanted  # so that every step is judged by itself
     return "nothing"
@@ -110,6 +110,9 @@ EXPORTS = (
     Export("where nothing is changed", {}, "nothing"),
     Export("that subtracts 0.49 where it should be 0.5",
            {"normalize": lambda pixels: (pixels.astype(np.float32) / 255 - 0.49) / 0.25},
+           "normalize"),
+    Export("that subtracts 0.4998 where it should be 0.5",
+           {"normalize": lambda pixels: (pixels.astype(np.float32) / 255 - 0.4998) / 0.25},
            "normalize"),
     Export("with one number wrong, of 1,728", {"patches": _one_off}, "patches"),
     Export("whose shares add up to 1.02", {"scores": lambda x: 1.02 * _scores(x)}, "scores"),
@@ -202,8 +205,9 @@ def examine_culprit(answer, pictures) -> None:
         if export.broken == "nothing":
             raise Wrong(
                 f"{said}: the two {_apart(export, pictures[0], named)} there, which is rounding. "
-                "Compare with a tolerance, such as numpy's `allclose` with atol=1e-3: its own, "
-                "1e-8 and a hundred-thousandth of each number, is too narrow for numbers near 0."
+                "Compare with a tolerance, such as numpy's `allclose` with rtol=0 and, as atol, a "
+                "hundred-thousandth of the largest number: its own, 1e-8 and a hundred-thousandth "
+                "of each number, is too narrow for numbers near 0."
             )
         if steps.index(named) < steps.index(export.broken):
             raise Wrong(f"{said}: at {named!r} the two differ by no more than rounding.")
@@ -353,7 +357,8 @@ EXERCISES = (
         hints=(
             "Go through `reference.items()`; keep a list of inputs, one for each picture.",
             "Give both steps the *reference's* output of the step before; compare what they give.",
-            "`numpy.allclose(a, b, rtol=1e-3, atol=1e-3)` is False for NaN; look at shapes first.",
+            "`numpy.allclose(a, b, rtol=0, atol=1e-5 * abs(a).max())` is False for NaN; look at "
+            "shapes first.",
         ),
         solved=culprit,
         materials=_pictures,
