@@ -122,7 +122,6 @@ class Packer:
 
         Returns:
             pixels [tiles of all rows, 3, 96, 96], 0 to 255
-            picture [tiles of all rows]: which row a tile belongs to
             order [image tokens of all rows]: which patch of all tiles stands there; the number
                 after the last patch is the newline
             ids, positions, owner [rows, prefix + room]: `owner` is 0 for the prefix, 1, 2, … for
@@ -158,7 +157,6 @@ class Packer:
         line, place = learnt[:, prefix + 1 :].nonzero()
         batch = {
             "pixels": np.concatenate([row.pixels for row in rows]),
-            "picture": np.repeat(np.arange(len(rows)), counts),
             "order": np.concatenate(orders),
             "prefix": np.zeros((prefix, 0), bool),
             "ids": ids, "owner": owner, "positions": positions,

@@ -26,7 +26,7 @@ from recipes.pocket_llava.parts import CHAT_TEMPLATE, IMAGE_SIZE, PATCH_SIZE
 
 POCKET_LLAVA = Path(__file__).parents[2] / "data" / "pocket-llava"
 VOCABULARY = 1536  # at most
-TOWER_LAYERS, DECODER_LAYERS = 8, 5  # `pocket-llava` has six and five
+TOWER_LAYERS = 8  # `pocket-llava` has six
 LONGEST = 2048  # positions
 # (height, width) of the grids that a picture is fitted to: up to nine tiles, and long strips
 PINPOINTS = [
@@ -131,7 +131,7 @@ def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaNextProcessor:
 def make_model(
     tokenizer: PreTrainedTokenizerFast, seed: int = 0
 ) -> LlavaNextForConditionalGeneration:
-    """An untrained model: layers like `pocket-llava`'s, and more of them."""
+    """An untrained model with `pocket-llava`'s layers, and more of them in its tower."""
     torch.manual_seed(seed)
     kept = json.loads((POCKET_LLAVA / "config.json").read_text())
     config = LlavaNextConfig(
@@ -139,7 +139,6 @@ def make_model(
         text_config={
             **kept["text_config"],
             "vocab_size": len(tokenizer),
-            "num_hidden_layers": DECODER_LAYERS,
             "max_position_embeddings": LONGEST,
         },
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
@@ -172,10 +171,7 @@ def from_pocket_llava(
             if at >= len(value):
                 ids = [piece.id for piece in pieces.tokenize(token)]
                 mine[name][at] = value[ids].mean(0)
-    decoder, tower = model.model.language_model.layers, model.model.vision_tower.encoder.layers
-    for layer in decoder[old.config.text_config.num_hidden_layers :]:
-        layer.self_attn.o_proj.weight.zero_()
-        layer.mlp.down_proj.weight.zero_()
+    tower = model.model.vision_tower.encoder.layers
     for layer in tower[old.config.vision_config.num_hidden_layers :]:
         for last in (layer.self_attn.out_proj, layer.mlp.fc2):
             last.weight.zero_()
