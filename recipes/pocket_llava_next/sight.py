@@ -166,18 +166,21 @@ class Sight(torch.nn.Module):
         }
 
 
-def cut(printed, x: float, y: float, scale: float, noise: np.ndarray):
-    """A tile whose top left corner is at (x, y) of the sheet, shrunk by `scale`, with its labels.
-
-    `noise` [96, 96] is added to the picture, in grey levels.
-    """
+def shown(printed, x: float, y: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """A tile whose top left corner is at (x, y) of the sheet, shrunk by `scale`: its grey levels
+    [3, 96, 96], and the centres of all letters in its pixels."""
     side = IMAGE_SIZE * scale
     box = (x, y, x + side, y + side)
     ink = printed.ink.resize((IMAGE_SIZE,) * 2, Image.Resampling.BILINEAR, box=box)
     ground, dark = np.array(printed.colors, np.float32)[:, :, None, None]
-    pixels = ground + (dark - ground) * (np.asarray(ink, np.float32) / 255) + noise
-    centers = (printed.centers - np.array([x, y], np.float32)) / scale
+    pixels = ground + (dark - ground) * (np.asarray(ink, np.float32) / 255)
+    return pixels, (printed.centers - np.array([x, y], np.float32)) / scale
+
+
+def cut(printed, x: float, y: float, scale: float, noise: np.ndarray):
+    """A tile as it is `shown`, and its labels; `noise` [96, 96] is added, in grey levels."""
+    pixels, centers = shown(printed, x, y, scale)
     labels = letter_labels(
         printed.letters, centers, printed.heights / scale, printed.lines, printed.begins
     )
-    return normalized(pixels), labels
+    return normalized(pixels + noise), labels

@@ -266,27 +266,22 @@ def snippet(draws: Draws) -> Picture:
     """One tile of running text, 8 pixels high to 28: where reading is learnt soonest."""
     printed = text.sheet(draws, 1.0, side=160, plain=draws.chance(0.75))
     scale = draws.uniform(0.45, 1.0)
-    side = IMAGE_SIZE * scale
-    x, y = (draws.uniform(0, 160 - side) for _ in range(2))
-    box = (x, y, x + side, y + side)
-    ink = printed.ink.resize((IMAGE_SIZE,) * 2, Image.Resampling.BILINEAR, box=box)
-    ground, dark = np.array(printed.colors, np.float32)[:, None, None, :]
-    pixels = ground + (dark - ground) * (np.asarray(ink, np.float32)[..., None] / 255)
-    centers = (printed.centers - np.array([x, y], np.float32)) / scale
+    x, y = (draws.uniform(0, 160 - IMAGE_SIZE * scale) for _ in range(2))
+    pixels, centers = sight.shown(printed, x, y, scale)
     high = printed.heights / scale
     inside = ((centers > 1) & (centers < IMAGE_SIZE - 1)).all(1) & (high >= sight.READABLE)
     lines: dict[int, str] = {}
     for at in np.flatnonzero(inside):
-        before = lines.setdefault(int(printed.lines[at]), "")
+        line = printed.lines[at]
+        before = lines.get(line, "")
         gap = " " if before and printed.begins[at] else ""
-        lines[int(printed.lines[at])] = before + gap + printed.letters[at]
+        lines[line] = before + gap + printed.letters[at]
     told = list(lines.values())
     talks = [[("Read the page.", "\n".join(told))]] if told else []
     if len(told) > 1:
         number = draws.below(len(told))
         talks.append([(f"Read line {number + 1}.", told[number])])
-
-    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
     return Picture(image, iter(talks), lambda views: sight.unknown(len(views)))
 
 
