@@ -19,7 +19,7 @@ from vlm_helpers._words import did_you_mean
 from vlm_helpers.loading import _hub as hub
 
 # The models that ship with the course, each a folder under `data/`.
-SHIPPED = ("pocket-llava", "pocket-llava-base")
+SHIPPED = ("pocket-llava", "pocket-llava-base", "pocket-llava-next")
 # What a processor is read from: of each, one file is enough.
 PICTURE_FILES = ("processor_config.json", "preprocessor_config.json")
 # What holds the vocabulary; tokenizer_config.json alone does not.
