@@ -39,8 +39,8 @@ def load(
 ) -> VLM:
     """A vision language model, ready to be asked, in evaluation mode.
 
-    `model`: None for `$VLM_MODEL` or else the pocket model; `"pocket-llava"` or
-    `"pocket-llava-base"` for one of those that ship with the course; a folder; an id on the Hub.
+    `model`: None for `$VLM_MODEL` or else `"pocket-llava"`; one of `SHIPPED`, which come with the
+    course; a folder; an id on the Hub.
     `device`: "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps".
     `dtype`: "auto", "float32", "float16", "bfloat16" or the torch dtype. "auto" is bfloat16 on a
     GPU of compute capability 8.0 or more, float16 on an older one, on MPS and with "8bit", float32
