@@ -300,6 +300,8 @@ TRUTH = {"shop": "Tea House", "total": "1.20", "items": [{"name": "Tea"}, {"name
         ({"items": [{"name": "Tea"}]}, True, False, False, ("items.1.name",)),
         ({"items": [{"name": "Tea"}, {}]}, True, False, False, ("items.1.name",)),
         ({"items": []}, True, False, False, ("items.0.name", "items.1.name")),
+        ({"items": [{"name": "Tea"}, {"name": "Milk"}, {"name": "Tea"}]}, True, True, False,
+         ("items.2",)),
         ({"items": "Tea"}, False, False, False, ("items: 'Tea' is not of", "items.0.name",
                                                  "items.1.name")),
         ({"extra": 1}, True, True, True, ()),
@@ -333,6 +335,21 @@ def test_a_key_that_stands_twice_says_nothing(answer):
     with pytest.raises(ValueError, match="^The key '(total|name)' stands twice"):
         evaluation.read_json(answer)
     assert evaluation.read_json('[{"a": 1}, {"a": 1.5}]') == [{"a": 1}, {"a": 1.5}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "missing", "wrong"),
+    [
+        ('{"items": ["Tea"]}', {"items": []}, (), ("items.0",)),
+        ('["Tea", "Bread"]', ["Tea"], (), ("1",)),
+        ('[["a", "b"], ["c"]]', [["a"], ["c", "d"]], ("1.1",), ("0.1",)),
+        ('{"items": []}', {"items": []}, (), ()),
+        ("{}", {"items": []}, ("items",), ()),
+    ],
+)
+def test_a_list_longer_than_the_truth_s_is_wrong(answer, truth, missing, wrong):
+    read = evaluation.json_answer(answer, {"title": "anything"}, truth)
+    assert (read.missing, read.wrong, read.right) == (missing, wrong, not (missing or wrong))
 
 
 def test_one_and_true_are_two_values():

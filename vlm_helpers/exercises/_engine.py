@@ -139,7 +139,8 @@ def judge(exercise: Exercise, answer: Any) -> Result:
         help = f'`vh.exercises.hint("{name}")` helps, `vh.exercises.solution("{name}")` shows how.'
         return Result(name, NOT_ATTEMPTED, f"{reason} Stuck? {help}")
     except Wrong as reason:
-        return Result(exercise.name, WRONG, str(reason))
+        help = f'(A hint: `vh.exercises.hint("{exercise.name}")`.)'
+        return Result(exercise.name, WRONG, f"{reason} {help}")
     return Result(exercise.name, RIGHT, exercise.takeaway)
 
 

@@ -23,7 +23,9 @@ class JsonAnswer(NamedTuple):
         value: what the answer holds; None where it is no JSON.
         faults: why it is not valid: no JSON, or not of the schema's form; a sentence each.
         missing: paths of what the schema requires, or the truth has, and the answer does not.
-        wrong: paths of the values that are there and differ from the truth, as "items.0.price".
+        wrong: paths of the values that are there and differ from the truth, as "items.0.price",
+            and of items by which a list is longer than the truth's. (A key that the truth does not
+            have is the schema's to refuse.)
     """
 
     value: Any
@@ -71,12 +73,14 @@ def json_answer(answer: str, schema: Mapping[str, Any], truth: Any) -> JsonAnswe
             missing += [".".join([*place, name]) for name in absent]
         else:
             faults.append(f"{'.'.join(place) or 'the whole'}: {error.message}.")
-    there, right = dict(_leaves(value)), dict(_leaves(truth))
-    for path in right:
-        if path not in there and not any(f"{path}.".startswith(f"{one}.") for one in missing):
+    there, right, more = dict(_leaves(value)), dict(_leaves(truth)), [*_surplus(value, truth)]
+    for path, part in right.items():
+        filled = part == [] and f"{path}.0".removeprefix(".") in more  # there, and not empty
+        told = filled or any(f"{path}.".startswith(f"{one}.") for one in missing)
+        if path not in there and not told:
             missing.append(path)
-    wrong = (path for path in right if path in there and not _same(there[path], right[path]))
-    return JsonAnswer(value, tuple(faults), tuple(dict.fromkeys(missing)), tuple(wrong))
+    wrong = [path for path in right if path in there and not _same(there[path], right[path])]
+    return JsonAnswer(value, tuple(faults), tuple(dict.fromkeys(missing)), (*wrong, *more))
 
 
 def read_json(answer: str) -> Any:
@@ -164,6 +168,19 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         yield from _leaves(part, f"{path}.{key}" if path else str(key))
+
+
+def _surplus(value: Any, truth: Any, path: str = "") -> Iterator[str]:
+    """The items by which a list is longer than the truth's."""
+    if isinstance(value, list) and isinstance(truth, list):
+        yield from (f"{path}.{n}" if path else str(n) for n in range(len(truth), len(value)))
+        pairs = [(str(n), *both) for n, both in enumerate(zip(value, truth))]
+    elif isinstance(value, dict) and isinstance(truth, dict):
+        pairs = [(key, value[key], truth[key]) for key in truth if key in value]
+    else:
+        return
+    for key, one, other in pairs:
+        yield from _surplus(one, other, f"{path}.{key}" if path else key)
 
 
 def _same(one: Any, other: Any) -> bool:
