@@ -373,10 +373,12 @@ def test_the_card_says_what_falls_short():
     assert "| field | exact | **0.500** (short by 0.250) | 0.75 | 0.95 |  |  | 0.250 |" in lines[2]
     assert "(short by 0.400)" in next(line for line in lines if "CER" in line)
     assert "short" not in cards.against(0.9, 0.9) + cards.against(0.02, 0.1, errors=True)
-    old = {skill: {figure: 0.98} for _, skill, figure, *_ in card.TARGETS}
-    for _, skill, figure, *_ in card.TARGETS:
-        old[skill][figure] = 0.98
-    assert "short" not in "".join(card.shape_table(old, old))
+    before, own = card.published(), {}
+    for name, skill, figure, *_ in card.TARGETS:
+        own.setdefault(skill, {})[figure] = before[name] - 0.5 * card.WITHIN
+    assert "short" not in "".join(card.shape_table(own, before))
+    own["choice"]["CircularEval"] = 0.5
+    assert "(short by 0.424) | 0.954 |" in card.shape_table(own, before)[-1]
     log = [{"stage": "see", "step": 50, "minutes": 2.4, "letters": 1.25}]
     log.append({"stage": "see", "step": 600, "minutes": 9.0, "x": 1.0})
     assert cards.curve(log, card.LOSSES)[2:] == ["| see | 50 | 2 | 1.25 |  |  |  |  |"]

@@ -136,17 +136,19 @@ def any_candidate(row: Row, items) -> dict[str, float]:
     return row.score(answers, [question.answer for _, question in pairs], pairs)
 
 
-def evaluate(vlm, n: int, split: str, first_seed: int, quick: bool, say=print) -> dict:
+def evaluate(vlm, n: int, beside: int, split: str, first_seed: int, say=print) -> dict:
+    """The figures of every row: of `n` questions, and of `beside` in the columns beside it."""
     table = {}
     for row in ROWS:
         start, items = time.time(), exam(row, n, split, first_seed)
         found = {"seeing": measure(row, evaluation.quiz, vlm, items)}
         found |= {"majority": majority(row, items), "any candidate": any_candidate(row, items)}
-        if not quick:
-            found["blind"] = measure(row, evaluation.blind, vlm, items)
+        if beside:
+            fewer = exam(row, beside, split, first_seed)
+            found["blind"] = measure(row, evaluation.blind, vlm, fewer)
             if row.overview:
-                found["overview alone"] = measure(row, evaluation.quiz, Overview(vlm), items)
-            other = exam(row, n, "unseen_styles", first_seed)
+                found["overview alone"] = measure(row, evaluation.quiz, Overview(vlm), fewer)
+            other = exam(row, beside, "unseen_styles", first_seed)
             found["unseen styles"] = measure(row, evaluation.quiz, vlm, other)
         table[row.name] = found
         figures = ", ".join(
@@ -161,19 +163,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", nargs="?", default="pocket-llava-next")
     parser.add_argument("--questions", type=int, default=500, help="of each row")
+    parser.add_argument(
+        "--beside", type=int, default=200,
+        help="questions of each column beside a score, and of each skill of pocket-llava; 0: the "
+        "scores and floors of pages only",
+    )  # fmt: skip
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="seeing and floors only")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
     args = parser.parse_args()
     vlm = vh.load(args.folder)
     result = {
         "questions": args.questions,
+        "beside": args.beside,
         "split": args.split,
         "first seed": args.first_seed,
-        "pages": evaluate(vlm, args.questions, args.split, args.first_seed, args.quick),
+        "pages": evaluate(vlm, args.questions, args.beside, args.split, args.first_seed),
         "shapes": shapes.evaluate(
-            vlm, args.questions, args.split, args.first_seed, scenes.SKILLS
+            vlm, args.beside, args.split, args.first_seed, scenes.SKILLS if args.beside else ()
         ),
     }  # fmt: skip
     if args.out:
