@@ -95,8 +95,8 @@ def main() -> None:
         "",
         *page_table(figures["pages"]),
         "",
-        f"What `pocket-llava` could do, on {figures['beside']} questions each about the same scenes "
-        "of coloured shapes:",
+        f"What `pocket-llava` could do, on {figures['beside']} questions each about the same "
+        "scenes of coloured shapes:",
         "",
         *shape_table(figures["shapes"], published()),
         "",
