@@ -4,16 +4,17 @@
     python -m recipes.benchmark --skip-notebooks           # the model and the collator alone
     python -m recipes.benchmark --out docs/benchmark.md    # also write it to a file
 
-The embedded model runs in processes of its own, as a reader has it, once while the machine is idle
-and once while another program keeps one core busy, as browsers do, and other people's programs on a
-shared machine. The notebooks run as they are, each in a new kernel, and are not stored. Nothing
-else should be running. Memory is what the operating system counts as resident, at its peak, of a
-process and all its children.
+The embedded models run in processes of their own, as a reader has them, once while the machine is
+idle and once while another program keeps one core busy, as browsers do, and other people's programs
+on a shared machine. The notebooks run as they are, each in a new kernel, and are not stored.
+Nothing else should be running. Memory is what the operating system counts as resident, at its peak,
+of a process and all its children.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -33,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "transformers", "numpy", "jupyterlab", "ipykernel")
 PICTURES = 20  # that the model is asked about
 ROUNDS = 3  # of what is measured from the start of a process
-QUESTION = "What is in the picture?"
+QUESTION, READ = "What is in the picture?", "Read the page."
 # Whole processes: what anybody pays who loads a model with transformers, and our first answer.
 AUTO, ANSWER = "import of transformers' Auto classes", "from starting Python to the first answer"
 STARTS = {
@@ -42,6 +43,8 @@ STARTS = {
     f"vh.load().ask(vh.scenes.sample(0, 'test').image, {QUESTION!r})",
 }
 SHORT = ("color", "shape", "size", "count", "exists", "relation")
+SHORT_OF_PAGES = ("total", "field", "cell", "line", "value", "click", "ticked", "leads_to", "name")
+SIDE = 192  # pixels of a page that is cut into four tiles
 MEGABYTE = 1e6
 
 
@@ -95,8 +98,28 @@ def busy_core() -> Iterator[subprocess.Popen]:
             program.kill()
 
 
-def child(pictures: int) -> None:
-    """Load the model and ask it about so many pictures; prints the seconds as a line of JSON."""
+def drawn(model: str, pictures: int) -> tuple[list, list, str]:
+    """So many pictures of a model's world, short questions about them, and what asks for a long
+    answer."""
+    import vlm_helpers as vh
+
+    if model == "pocket-llava":
+        found, skills, long = (
+            [vh.scenes.sample(i, "test") for i in range(pictures)],
+            SHORT,
+            QUESTION,
+        )
+    else:
+        pages = (vh.pages.sample(seed, "test") for seed in itertools.count())
+        square = (page for page in pages if page.size == (SIDE, SIDE) and page.text)
+        found, skills, long = [*itertools.islice(square, pictures)], SHORT_OF_PAGES, READ
+    images = [one.image for one in found]
+    asked = [(i, q.text) for i, one in zip(images, found) for q in one.questions(skills)]
+    return images, asked, long
+
+
+def child(model: str, pictures: int) -> None:
+    """Load a model and ask it about so many pictures; prints the seconds as a line of JSON."""
     seconds, last = {}, time.perf_counter()
 
     def lap(name: str) -> None:
@@ -111,25 +134,23 @@ def child(pictures: int) -> None:
     import transformers  # noqa: F401
 
     lap("import of torch and transformers")
-    vlm = vh.load("pocket-llava", device="cpu")
+    vlm = vh.load(model, device="cpu")
     lap("`vh.load()`, the first time")
-    scenes = [vh.scenes.sample(seed, "test") for seed in range(pictures)]
-    images = [scene.image for scene in scenes]  # drawn now, so that drawing is not measured
+    images, asked, long = drawn(model, pictures)  # now, so that drawing is not measured
     lap("drawing")
-    vlm.ask(images[0], QUESTION)
-    lap("the first answer, a caption")
-    vh.load("pocket-llava", device="cpu")
+    vlm.ask(images[0], long)
+    lap("the first answer, a long one")
+    vh.load(model, device="cpu")
     lap("`vh.load()`, again")
     del seconds["drawing"]
 
-    asked = [(i, q.text) for i, s in zip(images, scenes) for q in s.questions(SHORT)]
     answers = [_seconds(lambda i=i, q=q: vlm.ask(i, q)) for i, q in asked]
-    captions = [_seconds(lambda i=i: vlm.ask(i, QUESTION)) for i in images]
+    longer = [_seconds(lambda i=i: vlm.ask(i, long)) for i in images]
     batch = [list(part) for part in zip(*asked[:32])]
     seconds |= {
         "a short answer, median": statistics.median(answers),
         "the slowest of them": max(answers),
-        "a caption, median": statistics.median(captions),
+        "a long answer, median": statistics.median(longer),
         "32 short answers in batches": _seconds(lambda: vlm.ask(*batch)),
     }
     print(json.dumps(seconds))
@@ -156,18 +177,24 @@ def _python(code: str) -> tuple[str, int]:
     return printed, peak
 
 
-def measure_model() -> dict[str, str]:
-    """What was measured about the embedded model, and the figure."""
+def measure_starts() -> dict[str, str]:
+    """What a reader waits for at the very beginning, and the time."""
     starts = {name: [] for name in STARTS}
     for _ in range(ROUNDS):
         for name, code in STARTS.items():
             starts[name].append(_seconds(lambda code=code: _python(code)))
     whole = {name: statistics.median(times) for name, times in starts.items()}
-    printed, peak = _python(f"from recipes.benchmark import child; child({PICTURES})")
     return {
-        **{name: _time(seconds) for name, seconds in json.loads(printed).items()},
         **{name: _time(seconds) for name, seconds in whole.items()},
         "the last two, as a ratio": f"{whole[ANSWER] / whole[AUTO]:.2f}",
+    }
+
+
+def measure_model(model: str) -> dict[str, str]:
+    """What was measured about an embedded model, and the figure."""
+    printed, peak = _python(f"from recipes.benchmark import child; child({model!r}, {PICTURES})")
+    return {
+        **{name: _time(seconds) for name, seconds in json.loads(printed).items()},
         "memory at the peak": _size(peak),
     }
 
@@ -237,16 +264,24 @@ def _processor() -> str:
 
 def report(notebooks: list[Path]) -> str:
     """Everything measured, as Markdown."""
-    idle = measure_model()
-    with busy_core():
-        busy = measure_model()
-    rows = [(name, figure, busy[name]) for name, figure in idle.items()]
+
+    def idle_and_busy(measure: Callable[..., dict[str, str]], *arguments: str) -> str:
+        idle = measure(*arguments)
+        with busy_core():
+            busy = measure(*arguments)
+        rows = [(name, figure, busy[name]) for name, figure in idle.items()]
+        return table(("what", "idle", "one core busy"), rows)
+
     parts = [
         "# What the course costs to run",
         "Written by `python -m recipes.benchmark --out docs/benchmark.md`; run it to have the "
         f"figures of your own machine. These are from {time.strftime('%B %Y')}: {machine()}",
-        "## The embedded model\n\nIn new processes, with the threads that the package chooses.",
-        table(("what", "idle", "one core busy"), rows),
+        "## The embedded models\n\nIn new processes, with the threads that the package chooses.",
+        idle_and_busy(measure_starts),
+        "`pocket-llava`, asked about scenes; a long answer is a caption.",
+        idle_and_busy(measure_model, "pocket-llava"),
+        "`pocket-llava-next`, asked about pages of four tiles; a long answer is the whole page.",
+        idle_and_busy(measure_model, "pocket-llava-next"),
         "## The collator\n\nEight pictures of 640 × 480 to 336 × 336, on one thread.",
         table(
             ("what", "rows a second", "ratio"), collator_speed.table_rows(collator_speed.measure())
