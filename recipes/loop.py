@@ -3,7 +3,8 @@
 A `Run` says what is trained. Its state is saved every few minutes and at the end of each stage;
 started again, it goes on from there. On CPUs, several processes of one thread each train one model
 in shared memory without waiting for each other (Hogwild!, Niu et al. 2011); on a GPU, use one.
-Arithmetic and optimizer are chosen by what the machine is quick at (`optimizers.py`).
+Arithmetic and optimizer are chosen by what the machine is quick at (`optimizers.py`); on a GPU, a
+step whose batches have few shapes is one graph (`updates.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import itertools
 import json
 import os
 import time
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import torch
@@ -21,7 +22,8 @@ import torch.multiprocessing as mp
 from torch import nn
 from torch.utils.data import DataLoader
 
-from recipes.optimizers import bfloat16_is_quick, make_optimizers
+from recipes.optimizers import make_optimizers, restore, set_rates
+from recipes.updates import Graphs, Update
 
 SECONDS_BETWEEN_SAVES, SECONDS_BETWEEN_CHECKS, REPORT_EVERY = 150, 600, 50
 
@@ -51,10 +53,6 @@ class Stage:
     decay: int = 0
     save_as: str | None = None
 
-    def times(self, factor: int) -> Stage:
-        """The same with so many times the pictures in an update."""
-        return replace(self, batch=factor * self.batch)
-
 
 class Run:
     """What is trained: subclasses say how.
@@ -74,6 +72,10 @@ class Run:
     def steps(self, stage):
         """A dataset of the stage's batches, one a step."""
         raise NotImplementedError
+
+    def graphs(self, stage) -> bool:
+        """Whether these batches have few shapes, and a CUDA graph is to be made for each."""
+        return False
 
     def begin(self, stage) -> None:
         """Called before a stage's first step."""
@@ -97,11 +99,15 @@ class Options:
     workers: int = 1
     loaders: int = 0
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
-    times: int = 1
     eager: bool = False
     init: Path | None = None
     stage: str | None = None
     until: str | None = None
+
+    @property
+    def graphs(self) -> bool:
+        """Whether steps can be graphs here."""
+        return torch.device(self.device).type == "cuda" and not self.eager
 
 
 def add_arguments(parser: argparse.ArgumentParser, out: str, stages) -> None:
@@ -111,8 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser, out: str, stages) -> None:
         "--loaders", type=int, default=Options.loaders, help="processes that draw, for a GPU"
     )
     parser.add_argument("--device", default=Options.device)
-    parser.add_argument("--times", type=int, default=Options.times, help="pictures, as a multiple")
-    parser.add_argument("--eager", action="store_true", help="do not compile")
+    parser.add_argument("--eager", action="store_true", help="neither compile nor capture")
     parser.add_argument("--init", type=Path, help="start from this checkpoint's weights")
     names = [stage.name for stage in stages]
     parser.add_argument("--stage", choices=names, help="start with this stage, not the first")
@@ -141,7 +146,6 @@ def train(run: Run, args: Options) -> None:
         print(f"going on from {state['stage']}, step {state['step']}", flush=True)
     first = run.names().index(state["stage"] if state else args.stage or run.names()[0])
     for stage in run.stages[first:]:
-        stage = stage.times(args.times)
         resumed = state is not None and state["stage"] == stage.name
         step = state["step"] if resumed else 0
         if not resumed:
@@ -181,42 +185,40 @@ def work(rank, args, run, stage, first_step, optimizer_state) -> None:
     others. It stops where the process that began it is gone."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    if args.loaders:
+        mp.set_sharing_strategy("file_system")  # batches in waiting are more than files may be open
     device, trainee = torch.device(args.device), run.trainee
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, for Muon's products
     trainee.to(device)
     for p in trainee.parameters():
         p.requires_grad_(False)
     optimizers = make_optimizers(trainee, stage.learns, args.device)
     if optimizer_state:
         for optimizer, state in zip(optimizers, optimizer_state):
-            optimizer.load_state_dict(state)
-    learning = [p for p in trainee.parameters() if p.requires_grad]
-    if not args.eager:
+            restore(optimizer, state)
+    graphs = run.graphs(stage)
+    update = (Graphs if graphs else Update)(trainee, stage, optimizers, device)
+    if not args.eager and device.type == "cpu":
         trainee.compile()
     groups = itertools.groupby(range(first_step, stage.steps), lambda step: step // run.together)
     mine = [list(steps) for number, steps in groups if number % args.workers == rank]
     drawn = DataLoader(
-        run.steps(stage), batch_sampler=mine, collate_fn=list, num_workers=args.loaders
-    )
+        run.steps(stage), batch_sampler=mine, collate_fn=list, num_workers=args.loaders,
+        pin_memory=device.type == "cuda",
+    )  # fmt: skip
     steps, batches = itertools.chain(*mine), itertools.chain.from_iterable(drawn)
     sums, started, parent = {}, time.time(), os.getppid()
     saved = checked_at = started
     for done, (step, batch) in enumerate(zip(steps, batches), 1):
         if rank and os.getppid() != parent:
             return
-        batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
-        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16_is_quick(args.device)):
-            loss, logs = trainee(batch, stage)
-        loss.backward()
-        nn.utils.clip_grad_norm_(learning, 1.0)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate_factor(stage, step)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        set_rates(optimizers, rate_factor(stage, step))
+        logs = update(batch)
         if rank > 0:
             continue
         for key, value in logs.items():
-            sums[key] = sums.get(key, 0.0) + value.detach()
+            sums[key] = sums.get(key, 0.0) + value
         if done % REPORT_EVERY == 0:
             means = {key: value.item() / REPORT_EVERY for key, value in sums.items()}
             _report(args, stage, step, means, started)

@@ -28,16 +28,20 @@ def bfloat16_is_quick(device: str) -> bool:
     return spent[torch.bfloat16] <= spent[torch.float32]
 
 
-class Muon32(torch.optim.Optimizer):
-    """Muon (Jordan et al. 2024) in float32, matrices of one shape orthogonalised together.
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al. 2024), matrices of one shape orthogonalised together.
 
-    `torch.optim.Muon` does the same in bfloat16, a matrix at a time. The rate is scaled so that an
-    update is as large as AdamW's would be (Liu et al. 2025).
+    `torch.optim.Muon` does the same a matrix at a time, in bfloat16 only. Rates may be tensors: a
+    CUDA graph is replayed with what they hold then. A rate is scaled so that an update is as large
+    as AdamW's would be (Liu et al. 2025).
+
+    Args:
+        dtype: of the products that orthogonalise.
     """
 
-    def __init__(self, groups, lr=1e-3, momentum=0.95, weight_decay=0.01, iterations=5):
+    def __init__(self, groups, lr=1e-3, momentum=0.95, weight_decay=0.01, *, dtype=torch.float32):
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self.iterations = iterations
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -55,11 +59,11 @@ class Muon32(torch.optim.Optimizer):
                 update = update.T if flat else update
                 shapes.setdefault(tuple(update.shape), []).append((p, group, update, flat))
         for (height, width), rows in shapes.items():
-            updates = orthogonal(torch.stack([row[2] for row in rows]), self.iterations)
+            updates = orthogonal(torch.stack([row[2] for row in rows]).to(self.dtype), 5)
             for (p, group, _, flat), update in zip(rows, updates):
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 scale = 0.2 * max(height, width) ** 0.5
-                p.add_(update.T if flat else update, alpha=-group["lr"] * scale)
+                p.sub_((update.T if flat else update) * (group["lr"] * scale))
 
 
 def orthogonal(x: torch.Tensor, iterations: int) -> torch.Tensor:
@@ -78,29 +82,54 @@ ADAMW_AT_MOST = 1.5e-3  # inside the layers: larger steps of norms and biases un
 def make_optimizers(trainee, learns: dict[str, float], device: str) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest.
 
-    Each parameter is a group that knows its "peak" rate; what AdamW moves inside the layers has
-    `ADAMW_AT_MOST`.
+    The parameters of a group share a "peak" rate; what AdamW moves inside the layers has at most
+    `ADAMW_AT_MOST`. The rates are tensors: set them by `set_rates`.
 
     Args:
         trainee: as in `recipes.loop.Run`.
         learns: the rate of each part that learns; only its parameters get gradients.
+        device: where the parameters are.
     """
     ends = {id(p) for p in trainee.ends()}
-    matrices, others = [], []
+    matrices, others = {}, {}
     for name, rate in learns.items():
         for p in trainee.part(name):
             p.requires_grad_(True)
             if p.ndim == 2 and id(p) not in ends and min(p.shape) > 64:
-                matrices.append({"params": [p], "lr": rate})
+                matrices.setdefault(rate, []).append(p)
             else:
                 most = rate if id(p) in ends else min(rate, ADAMW_AT_MOST)
-                others.append({"params": [p], "lr": most})
-    found = [torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.01, fused=True)]
-    if matrices and bfloat16_is_quick(device):
-        found.append(torch.optim.Muon(matrices, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
-    elif matrices:
-        found.append(Muon32(matrices, weight_decay=0.01))
-    for optimizer in found:
-        for group in optimizer.param_groups:
-            group["peak"] = group["lr"]
+                others.setdefault(most, []).append(p)
+
+    def groups(by_rate):
+        return [
+            {"params": ps, "peak": rate, "lr": torch.tensor(rate, device=device)}
+            for rate, ps in by_rate.items()
+        ]
+
+    on_gpu = torch.device(device).type == "cuda"
+    found = [
+        torch.optim.AdamW(
+            groups(others), betas=(0.9, 0.98), weight_decay=0.01, fused=True, capturable=on_gpu
+        )
+    ]
+    if matrices:
+        # a GPU has TF32 for float32; a processor that is quick in bfloat16 has nothing alike
+        low = not on_gpu and bfloat16_is_quick(device)
+        dtype = torch.bfloat16 if low else torch.float32
+        found.append(Muon(groups(matrices), weight_decay=0.01, dtype=dtype))
     return found
+
+
+def set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Sets every rate to so much of its peak."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"].fill_(group["peak"] * factor)
+
+
+def restore(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Gives it a `state_dict()` of before. The groups stay its own: theirs are the rates of this
+    stage, on this device."""
+    own = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state["state"], "param_groups": own})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from recipes import cards, loop, optimizers
+from recipes import cards, loop, optimizers, updates
 from recipes.pocket_llava_next import (
     align,
     card,
@@ -73,8 +73,11 @@ def test_a_new_token_begins_as_the_mean_of_its_pieces(processor, llava, pocket):
     assert torch.allclose(rows[at], rows[pieces].mean(0), atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(96, 96), (384, 96), (150, 250)])
-def test_a_packed_segment_is_to_the_stock_model_a_prompt_of_its_own(processor, llava, size):
+@pytest.mark.parametrize(
+    "size, fixed",
+    [((96, 96), False), ((384, 96), False), ((150, 250), False), ((96, 96), True)],
+)
+def test_a_packed_segment_is_to_the_stock_model_a_prompt_of_its_own(processor, llava, size, fixed):
     """The same picture tokens, the same scores, the same greedy answer."""
     trainee, packer = train.Trainee(llava), packing.Packer(processor, room=120)
     rows, prompts = [], []
@@ -84,12 +87,14 @@ def test_a_packed_segment_is_to_the_stock_model_a_prompt_of_its_own(processor, l
         talks = [[(q.text, q.answer)] for q in scene.questions(["color", "count", "exists"])]
         rows.append(packer.row(image, talks))
         prompts.append((image, talks))
-    batch = packer.batch(rows)
-    prefix = batch["prefix"].shape[0]
+    batch = packer.batch(rows, fixed)
+    prefix = batch["order"].shape[1]
     with torch.no_grad():
         features = trainee.features(batch["pixels"])
         scores, targets = trainee.answers(features, batch)
-        at = 0
+        told, at = targets != packing.NOTHING, 0
+        assert fixed != bool(told.all())
+        scores, targets = scores[told], targets[told]
         for image, talks in prompts:
             for ((question, answer),) in talks:
                 turns = scenes.to_messages([(question, answer)])
@@ -159,10 +164,11 @@ def test_things_are_labelled_by_what_covers_a_patch():
     assert names[grid[0, 0]] == "ant" and names[grid[3, 3]] == "cow" and grid[5, 5] == 0
 
 
-def test_muon_in_float32_moves_as_the_one_of_torch():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_muon_moves_as_the_one_of_torch(dtype):
     torch.manual_seed(0)
     ours, theirs = (torch.nn.Parameter(torch.ones(96, 160)) for _ in range(2))
-    mine = optimizers.Muon32([ours], lr=0.1, weight_decay=0.01)
+    mine = optimizers.Muon([ours], lr=0.1, weight_decay=0.01, dtype=dtype)
     stock = torch.optim.Muon(
         [theirs], lr=0.1, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", momentum=0.95
     )
@@ -175,6 +181,130 @@ def test_muon_in_float32_moves_as_the_one_of_torch():
     assert torch.cosine_similarity(moved, expected, dim=0) > 0.99
     assert moved.norm() / expected.norm() == pytest.approx(1, abs=0.05)
 
+
+@pytest.mark.parametrize(
+    "make", [optimizers.Muon, lambda ps, lr: torch.optim.AdamW(ps, lr=lr, fused=True)]
+)
+def test_rates_that_are_tensors_move_as_numbers_do(make):
+    torch.manual_seed(0)
+    first, second = (torch.nn.Parameter(torch.ones(96, 160)) for _ in range(2))
+    number = make([{"params": [first]}], lr=0.1)
+    tensor = make([{"params": [second], "peak": 0.4}], lr=torch.tensor(0.4))
+    for factor in (0.25, 0.5):
+        first.grad = torch.randn(96, 160)
+        second.grad = first.grad.clone()
+        number.param_groups[0]["lr"] = 0.4 * factor
+        optimizers.set_rates([tensor], factor)
+        number.step()
+        tensor.step()
+    assert torch.allclose(first, second, atol=1e-6) and not torch.allclose(first, torch.ones(1))
+
+
+def test_an_optimizer_restored_keeps_its_momentum_and_takes_the_rates_of_now():
+    weights = [torch.nn.Parameter(torch.ones(96, 160)) for _ in range(2)]
+    old, new = (
+        optimizers.Muon([{"params": [p], "peak": peak, "lr": torch.tensor(peak)}])
+        for p, peak in zip(weights, (0.1, 0.2))
+    )
+    weights[0].grad = torch.randn(96, 160)
+    old.step()
+    optimizers.restore(new, old.state_dict())
+    optimizers.set_rates([new], 1.0)
+    assert new.param_groups[0]["lr"].item() == pytest.approx(0.2)
+    momentum = new.state[weights[1]]["momentum"]
+    assert torch.equal(momentum, old.state[weights[0]]["momentum"]) and momentum.any()
+
+
+# --- batches of fixed shapes, and graphs ----------------------------------------------------------
+
+LANGUAGE = [stage for stage in stages.STAGES if "decoder" in stage.learns]
+
+
+def drawn_rows(processor, stage, count):
+    steps = train.Steps(replace(stage, batch=count, steps=1), 9, processor)
+    return steps.packer, [steps._row(sources.Draws(f"fixed/{n}"), 10**9 + n) for n in range(count)]
+
+
+def learnt_from(trainee, batch, stage):
+    loss, logs = trainee(batch, stage)
+    learning = [p for part in stage.learns for p in trainee.part(part)]
+    return loss.detach(), logs, torch.autograd.grad(loss, learning, allow_unused=True)
+
+
+def test_a_batch_of_fixed_shapes_teaches_what_a_packed_one_does(processor):
+    model = parts.make_model(processor.tokenizer)
+    parts.from_pocket_llava(model, processor.tokenizer)
+    trainee, stage = train.Trainee(model), replace(stages.STAGES[-1], room=96)
+    packer, rows = drawn_rows(processor, stage, 3)
+    packed, fixed = packer.batch(rows), packer.batch(rows, fixed=True)
+    assert fixed["ids"].shape[1] > packed["ids"].shape[1]
+    assert len(fixed["pixels"]) > len(packed["pixels"]) and len(fixed["learnt"]) == 3 * 96
+    expected, logs, gradients = learnt_from(trainee, packed, stage)
+    loss, found, others = learnt_from(trainee, fixed, stage)
+    assert torch.allclose(loss, expected, rtol=1e-5)
+    assert logs.keys() == found.keys() > {"answers", "tokens right", "letters"}
+    assert all(torch.allclose(found[name], value, rtol=1e-4) for name, value in logs.items())
+    assert [g is None for g in others] == [g is None for g in gradients]
+    pairs = [(a, b) for a, b in zip(others, gradients) if a is not None]
+    largest = max(theirs.abs().max().item() for _, theirs in pairs)
+    assert len(pairs) > 100 and largest > 0.01
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-5 * largest) for a, b in pairs)
+
+
+def test_every_picture_has_a_bucket_and_every_bucket_its_shapes(processor):
+    packer = packing.Packer(processor, room=64)
+    row = packer.row(text.Image.new("RGB", (96, 96)), [[("Is it grey?", "yes")]])
+    shapes = set()
+    for height, width in parts.PINPOINTS:
+        order = packing.feature_order((height, width))
+        tiles = 1 + height * width // 96**2
+        full = replace(row, order=order, pixels=np.zeros((tiles, 3, 96, 96), np.uint8))
+        most, prefix = packer.bucket([full])
+        assert tiles <= most and len(order) < prefix and prefix % 16 == 0
+        batch = packer.batch([full, row], fixed=True)
+        assert len(batch["pixels"]) == 2 * most and batch["ids"].shape == (2, prefix + 64)
+        shapes.add(tuple(value.shape for value in batch.values()))
+    assert len(shapes) == len(packing.BUCKETS) and packer.bucket([row]) == packing.BUCKETS[0]
+    assert all(stage.room % 16 == 0 for stage in LANGUAGE)
+    large = replace(row, order=np.zeros(9999, int))
+    with pytest.raises(ValueError, match="packing.BUCKETS.*688"):
+        packer.bucket([row, large])
+
+
+def test_language_is_drawn_in_few_shapes_where_it_is_to_be_captured(processor, tmp_path):
+    assert not loop.Options(tmp_path, device="cpu").graphs
+    assert loop.Options(tmp_path, device="cuda:0").graphs
+    assert not loop.Options(tmp_path, device="cuda", eager=True).graphs
+    trainee = train.Trainee(parts.make_model(processor.tokenizer))
+    run = train.NextRun(processor, trainee, capture=True)
+    assert [run.graphs(stage) for stage in run.stages[:3]] == [False] * 3
+    look = replace(next(s for s in LANGUAGE if s.name == "look"), batch=2)
+    assert run.graphs(look) and not train.NextRun(processor, trainee).graphs(look)
+    learnt = {tuple(run.steps(look)[step]["learnt"].shape) for step in range(train.GROUP)}
+    assert learnt == {(2 * 208,)}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA graph needs an NVIDIA GPU")
+@pytest.mark.parametrize("stage", LANGUAGE, ids=lambda stage: stage.name)
+def test_a_graph_gives_the_losses_of_the_steps_by_hand(processor, stage):
+    model = parts.make_model(processor.tokenizer)
+    parts.from_pocket_llava(model, processor.tokenizer)
+    trainee = train.NextRun(processor, train.Trainee(model), capture=True).trainee.to("cuda")
+    for p in trainee.parameters():
+        p.requires_grad_(False)
+    packer, rows = drawn_rows(processor, stage, 2)
+    batch = packer.batch(rows, fixed=True)
+    made = optimizers.make_optimizers(trainee, stage.learns, "cuda")
+    update = updates.Graphs(trainee, stage, made, torch.device("cuda"))
+    optimizers.set_rates(made, 0.0)
+    losses = [update(batch)["answers"].item() for _ in range(8)]
+    assert len(update.graphs) == 1 and losses == pytest.approx(losses[:1] * 8, rel=1e-3)
+    optimizers.set_rates(made, 1.0)  # the graph reads the rates when it is replayed
+    moved = [update(batch)["answers"].item() for _ in range(9)]
+    assert moved[-1] < 0.9 * losses[0]
+
+
+# --- training -------------------------------------------------------------------------------------
 
 SMALL = (
     stages.Stage("see", 1, 4, {"vision": 1e-4}, {"text": 2, "shapes": 1, "things": 1}, dense=1.0),
@@ -198,15 +328,15 @@ def run_until(out, processor, monkeypatch, steps, *options):
 
 
 def test_training_goes_on_as_if_it_had_not_been_ended(processor, tmp_path, monkeypatch):
-    assert 3 % train.GROUP and 5 > train.GROUP  # within a group of steps, and into the next one
-    run_until(tmp_path / "straight", processor, monkeypatch, 5)
+    assert 3 % train.GROUP and 9 > train.GROUP  # within a group of steps, and into the next one
+    run_until(tmp_path / "straight", processor, monkeypatch, 9)
     run_until(tmp_path / "halves", processor, monkeypatch, 3)
-    run_until(tmp_path / "halves", processor, monkeypatch, 5)
+    run_until(tmp_path / "halves", processor, monkeypatch, 9)
     straight, halves = (
         torch.load(tmp_path / name / "state.pt", weights_only=True)
         for name in ("straight", "halves")
     )
-    assert (halves["stage"], halves["step"]) == ("ask", 5)
+    assert (halves["stage"], halves["step"]) == ("ask", 9)
     for name, value in straight["trainee"].items():
         assert torch.equal(value, halves["trainee"][name]), name
 
@@ -220,24 +350,17 @@ def test_training_goes_on_as_if_it_had_not_been_ended(processor, tmp_path, monke
     assert again.image_processor.image_grid_pinpoints == parts.PINPOINTS
     assert (tmp_path / "halves" / "previous.pt").exists()
     log = [json.loads(line) for line in (tmp_path / "halves/log.jsonl").read_text().splitlines()]
-    assert [(row["stage"], row["looked"]) for row in log] == [("see", 1), ("ask", 3), ("ask", 5)]
+    assert [(row["stage"], row["looked"]) for row in log] == [("see", 1), ("ask", 3), ("ask", 9)]
 
 
 def test_processes_that_draw_change_nothing(processor, tmp_path, monkeypatch):
-    run_until(tmp_path / "alone", processor, monkeypatch, 2, "--times", "2")
-    run_until(tmp_path / "helped", processor, monkeypatch, 2, "--times", "2", "--loaders", "2")
+    run_until(tmp_path / "alone", processor, monkeypatch, 2)
+    run_until(tmp_path / "helped", processor, monkeypatch, 2, "--loaders", "2")
     alone, helped = (
         torch.load(tmp_path / name / "state.pt", weights_only=True)["trainee"]
         for name in ("alone", "helped")
     )
     assert all(torch.equal(value, helped[name]) for name, value in alone.items())
-
-
-def test_a_stage_for_a_gpu_draws_more_of_everything(processor):
-    see = SMALL[0].times(3)
-    assert (see.batch, see.draws) == (12, {"text": 6, "shapes": 3, "things": 3})
-    batch = train.Steps(see, 0, processor)[0]
-    assert len(batch["pixels"]) == 12
 
 
 def test_a_stage_holds_fast_what_the_tower_sees_where_nothing_is_printed(processor):
@@ -257,6 +380,23 @@ def test_a_stage_holds_fast_what_the_tower_sees_where_nothing_is_printed(process
         assert others.tolist() == [False] * 4 + [True] * 2
         batch["pixels"][~others] = 0
         assert run.trainee(batch, stage)[1]["moved"] == logs["moved"]
+
+
+def test_language_begins_with_the_decoder_of_pocket_llava_behind_the_tower(
+    processor, llava, monkeypatch
+):
+    trainee = train.Trainee(parts.make_model(processor.tokenizer))
+    tower = {n: p.clone() for n, p in trainee.sight.tower.named_parameters()}
+    decoder = [p.clone() for p in trainee.part("decoder")]
+    fitted = []
+    monkeypatch.setattr(align, "align", lambda *args: fitted.append(args))
+    train.NextRun(processor, trainee).begin(next(s for s in LANGUAGE if s.align))
+    assert [steps for _, steps in fitted] == [400]
+    known = llava.model.language_model.state_dict()
+    for name, value in trainee.llava.model.language_model.state_dict().items():
+        assert torch.equal(value, known[name])
+    assert not all(torch.equal(p, old) for p, old in zip(trainee.part("decoder"), decoder))
+    assert all(torch.equal(p, tower[n]) for n, p in trainee.sight.tower.named_parameters())
 
 
 def test_the_projector_goes_back_to_what_the_decoder_knows(processor, monkeypatch):

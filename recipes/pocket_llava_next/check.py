@@ -55,16 +55,18 @@ class Check:
 
     @torch.no_grad()
     def __call__(self, trainee, sight_only: bool = False) -> dict[str, float]:
-        features = trainee.features(self.tiles["pixels"])
-        found = trainee.sight.right(features, self.tiles)
+        device = next(trainee.parameters()).device
+        tiles = {name: value.to(device) for name, value in self.tiles.items()}
+        found = trainee.sight.right(trainee.features(tiles["pixels"]), tiles)
         if sight_only:
             return found
         right: dict[str, list[float]] = defaultdict(list)
         for batch, names in self.batches:
+            batch = {name: value.to(device) for name, value in batch.items()}
             features = trainee.features(batch["pixels"])
             scores, targets = trainee.answers(features, batch)
             good = (scores.argmax(-1) == targets).float()
-            prefix = batch["prefix"].shape[0]
+            prefix = batch["order"].shape[1]
             row = batch["learnt"] // (batch["ids"].shape[1] - prefix)
             segment = batch["owner"][:, prefix:].flatten()[batch["learnt"]] - 1
             for r in range(len(names)):

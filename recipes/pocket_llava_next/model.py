@@ -14,7 +14,7 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 
 def picture_features(model, features: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """What the decoder gets of the pictures: [tokens of all pictures, hidden].
+    """What the decoder gets of the pictures, where they stand: [rows, prefix, hidden].
 
     Args:
         features: what the tower says of all tiles, [tiles, 64, width], without its class token.

@@ -3,7 +3,8 @@
 As in `recipes.pocket_llava.packing`, a row is a shared prefix (`<s>USER: <image>…\n`) and then
 segments that see the prefix and themselves only. Here a picture has as many tokens as its grid
 asks for, so the prefixes of a batch have different lengths: they are padded to the longest, and
-what follows is laid out the same for every row.
+what follows is laid out the same for every row. Where a step is to be one graph on a GPU, they are
+padded further, to one of `BUCKETS`, so that all batches of a stage have a few shapes only.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from recipes.pocket_llava_next import sight
 from recipes.pocket_llava_next.parts import PINPOINTS
 
 Turns = list[tuple[str, str]]
+
+# the most tiles of a picture, its overview among them, and the most tokens before its questions
+BUCKETS = ((2, 144), (3, 224), (5, 352), (7, 512), (10, 688))
+NOTHING = -100  # no token is learnt here: what cross entropy passes over
 
 
 @dataclass
@@ -82,6 +87,10 @@ class Packer:
         at = text.index(self.image)
         self.before, self.after = text[:at], text[at + 1 :]
 
+    def prefix(self, row: Row) -> int:
+        """Tokens before the first segment."""
+        return len(self.before) + row.image_tokens + len(self.after)
+
     def segment(self, turns: Turns) -> tuple[list[int], list[bool]]:
         """Token ids after the prefix, and which of them are answers."""
         pieces = []
@@ -117,55 +126,77 @@ class Packer:
         order = feature_order((height, width))
         return Row(levels(made["pixel_values"][0]), order, segments, patches)
 
-    def batch(self, rows: list[Row]) -> dict[str, torch.Tensor]:
+    def bucket(self, rows: list[Row]) -> tuple[int, int]:
+        """The smallest of `BUCKETS` that takes each of the rows."""
+        tiles = max(len(row.pixels) for row in rows)
+        prefix = max(self.prefix(row) for row in rows)
+        for bucket in BUCKETS:
+            if tiles <= bucket[0] and prefix <= bucket[1]:
+                return bucket
+        raise ValueError(
+            f"No bucket takes {tiles} tiles and {prefix} tokens before the questions: add one to "
+            f"packing.BUCKETS, whose largest is {BUCKETS[-1]}."
+        )
+
+    def batch(self, rows: list[Row], fixed: bool = False) -> dict[str, torch.Tensor]:
         """Rows side by side.
+
+        Args:
+            fixed: with shapes that depend on the rows' bucket, their number and the room alone:
+                every picture has the bucket's tiles, the last of them grey and without labels, and
+                every place after the prefix is in `learnt`, most of them with `NOTHING` to learn.
 
         Returns:
             pixels [tiles of all rows, 3, 96, 96], 0 to 255
-            order [image tokens of all rows]: which patch of all tiles stands there; the number
-                after the last patch is the newline
+            order [rows, prefix]: which patch of all tiles stands there, if an image token does; the
+                number after the last patch is the newline. Its shape tells the padded prefix
             ids, positions, owner [rows, prefix + room]: `owner` is 0 for the prefix, 1, 2, … for
                 the segments, -1 for padding
-            prefix: the length of the padded prefix, as a tensor's shape
             learnt [answer tokens of all rows]: where in the rows' states, flat and without the
                 prefix, each answer token is told
             targets [answer tokens of all rows]
         """
-        around = len(self.before) + len(self.after)
-        prefix = _rounded(around + max(row.image_tokens for row in rows))
-        used = max(sum(len(ids) for ids, _ in row.segments) for row in rows)
-        length = prefix + _rounded(max(used, 1))
+        counts = [len(row.pixels) for row in rows]
+        prefix = _rounded(max(self.prefix(row) for row in rows))
+        room = max(1, *(sum(len(ids) for ids, _ in row.segments) for row in rows))
+        if fixed:
+            tiles, prefix = self.bucket(rows)
+            counts, room = [tiles] * len(rows), self.room
+        length = prefix + _rounded(room)
+        *firsts, total = np.cumsum([0, *counts])
+        pixels = np.full((total, *rows[0].pixels.shape[1:]), 128, np.uint8)
+        labels = sight.unknown(total) if rows[0].patches else {}
+        order = np.zeros((len(rows), prefix), np.int64)
         ids = np.zeros((len(rows), length), np.int64)
         owner = np.full((len(rows), length), -1, np.int64)
         positions = np.zeros((len(rows), length), np.int64)
-        learnt = np.zeros((len(rows), length), bool)
-        counts = [len(row.pixels) for row in rows]
-        newline, orders = GRID * GRID * sum(counts), []
-        for line, row in enumerate(rows):
-            own = around + row.image_tokens
+        targets = np.full((len(rows), length), NOTHING, np.int64)
+        for line, (row, first) in enumerate(zip(rows, firsts)):
+            own, start = self.prefix(row), len(self.before)
             ids[line, :own] = self.before + [self.image] * row.image_tokens + self.after
             owner[line, :own] = 0
             positions[line, :own] = np.arange(own)
-            first = GRID * GRID * sum(counts[:line])
-            orders.append(np.where(row.order < 0, newline, first + row.order))
+            patches = np.where(row.order < 0, GRID * GRID * total, GRID * GRID * first + row.order)
+            order[line, start : start + row.image_tokens] = patches
+            tiles = slice(first, first + len(row.pixels))
+            pixels[tiles] = row.pixels
+            for name, known in labels.items():
+                known[tiles] = row.patches[name]
             at = prefix
             for number, (tokens, answers) in enumerate(row.segments, 1):
                 span = slice(at, at + len(tokens))
-                ids[line, span], learnt[line, span], owner[line, span] = tokens, answers, number
+                ids[line, span], owner[line, span] = tokens, number
                 positions[line, span] = own + np.arange(len(tokens))
+                # the state before a token tells it
+                targets[line, at - 1 : at - 1 + len(tokens)] = np.where(answers, tokens, NOTHING)
                 at += len(tokens)
-        line, place = learnt[:, prefix + 1 :].nonzero()
+        told = targets[:, prefix:].ravel()
+        learnt = np.arange(len(told)) if fixed else np.flatnonzero(told != NOTHING)
         batch = {
-            "pixels": np.concatenate([row.pixels for row in rows]),
-            "order": np.concatenate(orders),
-            "prefix": np.zeros((prefix, 0), bool),
-            "ids": ids, "owner": owner, "positions": positions,
-            "learnt": line * (length - prefix) + place,
-            "targets": ids[line, prefix + 1 + place],
+            "pixels": pixels, "order": order, "ids": ids, "owner": owner, "positions": positions,
+            "learnt": learnt, "targets": told[learnt],
         }  # fmt: skip
-        for name in rows[0].patches:
-            batch[name] = np.concatenate([row.patches[name] for row in rows])
-        return {name: torch.from_numpy(value) for name, value in batch.items()}
+        return {name: torch.from_numpy(value) for name, value in (batch | labels).items()}
 
 
 def _rounded(length: int) -> int:

@@ -301,9 +301,10 @@ def picture(draws: Draws, seed: int, stage) -> Picture:
         return snippet(draws)
     if kind == "few":
         return few(draws, stage.weights)
-    if kind == "things":
+    if kind in ("things", "whole"):
         found = page(draws, seed, ("things",), stage.weights, 0.0)
-        return shrunk(found, draws.weighted((1, 0.67, 0.5), (3, 4, 3)))
+        scale = 1 if kind == "whole" else draws.weighted((1, 0.67, 0.5), (3, 4, 3))
+        return shrunk(found, scale)
     if kind == "pages":
         return page(draws, seed, pages.KINDS, stage.weights, stage.read)
     return scene(draws, seed)

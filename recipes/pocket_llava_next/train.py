@@ -1,7 +1,8 @@
 """Trains pocket-llava-next: `python -m recipes.pocket_llava_next.train --out runs/next`.
 
 It begins with the weights of `pocket-llava`, goes through the stages of `stages.py`, saves its
-state every few minutes, and goes on from there when it is started again; see `recipes.loop`.
+state every few minutes, and goes on from there when it is started again; see `recipes.loop`. Where
+there is CUDA, the steps of the stages with language are graphs: their batches have fixed shapes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from recipes.pocket_llava_next.sight import UNKNOWN, Sight
 from recipes.pocket_llava_next.stages import STAGES, Stage
 from vlm_helpers.scenes import Draws
 
-GROUP = 4  # steps whose pictures are drawn together and sorted by their number of tiles
+GROUP = 8  # steps whose pictures are drawn together and sorted by their number of tiles
 LABELS = ("letters", "things", "shapes")
 
 
@@ -57,7 +58,8 @@ class Trainee(nn.Module):
         if "ids" in batch:
             scores, targets = self.answers(features, batch)
             logs["answers"] = F.cross_entropy(scores, targets)
-            logs["tokens right"] = (scores.argmax(-1) == targets).float().mean()
+            hits, told = scores.argmax(-1) == targets, targets != packing.NOTHING
+            logs["tokens right"] = hits.sum() / told.sum()
             loss = loss + logs["answers"]
         return loss, logs
 
@@ -75,12 +77,14 @@ class Trainee(nn.Module):
         return F.mse_loss(features[others], then) / then.var()
 
     def answers(self, features, batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores [n, vocabulary] of the n answer tokens in the batch, and these tokens."""
-        prefix, ids = batch["prefix"].shape[0], batch["ids"]
+        """Scores [n, vocabulary] of the n places in `learnt`, and the tokens to learn there."""
+        prefix, ids = batch["order"].shape[1], batch["ids"]
         pictures = model.picture_features(self.llava, features, batch["order"])
         embeds = self.llava.get_input_embeddings()(ids)
-        here = (ids == self.llava.config.image_token_id)[..., None]
-        embeds = embeds.masked_scatter(here, pictures.to(embeds.dtype))
+        here = (ids[:, :prefix] == self.llava.config.image_token_id)[..., None]
+        # by places, not by a mask: how many there are must not matter to a graph
+        front = torch.where(here, pictures.to(embeds.dtype), embeds[:, :prefix])
+        embeds = torch.cat([front, embeds[:, prefix:]], dim=1)
         hidden = self.decode(
             self.llava.model.language_model, embeds, batch["positions"], batch["owner"], prefix
         )
@@ -105,9 +109,10 @@ class Trainee(nn.Module):
 
 
 class Steps(Dataset):
-    """The batch of each step, drawn when it is asked for."""
+    """The batch of each step, drawn when it is asked for; `fixed` as for `Packer.batch`."""
 
-    def __init__(self, stage: Stage, number: int, processor):
+    def __init__(self, stage: Stage, number: int, processor, fixed: bool = False):
+        self.fixed = fixed
         self.stage, self.first = stage, 100_000_000 * (1 + number)
         self.packer = packing.Packer(processor, stage.room)
         self._group = (-1, [])
@@ -126,7 +131,7 @@ class Steps(Dataset):
         number, place = divmod(step, GROUP)
         if self._group[0] != number:
             self._group = (number, self._batches(number))
-        return self.packer.batch(self._group[1][place])
+        return self.packer.batch(self._group[1][place], self.fixed)
 
     def _batches(self, number: int) -> list[list[packing.Row]]:
         """The rows of `GROUP` steps: alike in size within a step, the steps in any order."""
@@ -146,11 +151,18 @@ class Steps(Dataset):
 class NextRun(loop.Run):
     together = GROUP
 
-    def __init__(self, processor, trainee: Trainee):
+    def __init__(self, processor, trainee: Trainee, capture: bool = False):
         self.stages, self.processor, self.trainee = STAGES, processor, trainee
+        self.capture = capture
+        if capture:
+            trainee.llava.model.vision_tower.set_attn_implementation("sdpa")
 
     def steps(self, stage: Stage) -> Steps:
-        return Steps(stage, self.names().index(stage.name), self.processor)
+        number = self.names().index(stage.name)
+        return Steps(stage, number, self.processor, self.graphs(stage))
+
+    def graphs(self, stage: Stage) -> bool:
+        return self.capture and "decoder" in stage.learns
 
     @cached_property
     def questions(self):
@@ -160,6 +172,9 @@ class NextRun(loop.Run):
 
     def begin(self, stage: Stage) -> None:
         if stage.align:
+            tower = copy.deepcopy(self.trainee.sight.tower.state_dict())
+            parts.from_pocket_llava(self.trainee.llava, self.processor.tokenizer)
+            self.trainee.sight.tower.load_state_dict(tower)
             align.align(self.trainee, stage.align)
         self.trainee.before.load_state_dict(self.trainee.sight.tower.state_dict())
 
@@ -195,7 +210,7 @@ def find_processor(out: Path, init: Path | None):
     return AutoProcessor.from_pretrained(kept)
 
 
-def make_run(out: Path, init: Path | None = None) -> NextRun:
+def make_run(out: Path, init: Path | None = None, capture: bool = False) -> NextRun:
     processor = find_processor(out, init)
     llava = parts.make_model(processor.tokenizer)
     if init:
@@ -203,7 +218,7 @@ def make_run(out: Path, init: Path | None = None) -> NextRun:
         llava.load_state_dict(weights.state_dict())
     else:
         parts.from_pocket_llava(llava, processor.tokenizer)
-    return NextRun(processor, Trainee(llava))
+    return NextRun(processor, Trainee(llava), capture)
 
 
 def main() -> None:
@@ -211,7 +226,7 @@ def main() -> None:
     loop.add_arguments(parser, "runs/pocket-llava-next", STAGES)
     args = loop.checked(parser)
     args.out.mkdir(parents=True, exist_ok=True)
-    loop.train(make_run(args.out, args.init), args)
+    loop.train(make_run(args.out, args.init, args.graphs), args)
 
 
 if __name__ == "__main__":
