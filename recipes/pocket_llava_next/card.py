@@ -102,15 +102,15 @@ def main() -> None:
         "",
         "## How it was trained",
         "",
-        "`python -m recipes.pocket_llava_next.train`, at least "
+        "By the stages of `recipes/pocket_llava_next`, whose README says what ran where: at least "
         f"{cards.minutes(log):.0f} minutes on {args.machine}. Pictures are drawn afresh for every "
-        "update and never repeat.",
+        "update.",
         "",
         *cards.recipe(STAGES, drawn),
         "",
         f"The losses along the way (all of them: [{LOG}]({LOG})):",
         "",
-        *cards.curve(log, LOSSES),
+        *cards.curve(log, LOSSES, every=1000),
     ]
     cards.write(NAME, lines, log)
 
