@@ -436,6 +436,20 @@ def test_a_snippet_is_read_line_by_line():
     assert several > 6
 
 
+def test_things_are_shown_whole_or_shrunk():
+    stage = next(stage for stage in LANGUAGE if stage.name == "ask")
+    for kind, shares in (("whole", {1.0}), ("things", {1.0, 0.67, 0.5})):
+        found = set()
+        for seed in range(8):
+            drawn = pages.sample(seed, kind=("things",))
+            one = replace(stage, draws={kind: 1.0})
+            picture = sources.picture(sources.Draws(f"{kind}/{seed}"), seed, one)
+            found.add(round(picture.size[0] / drawn.size[0], 2))
+            if picture.size == drawn.size:
+                assert np.array_equal(picture.image, drawn.image)
+        assert found == shares
+
+
 def test_plain_print_has_few_fonts_and_whole_sizes():
     heights = [text.sheet(text.Draws(f"plain/{i}"), plain=True).heights for i in range(6)]
     assert {float(size) for found in heights for size in found} <= {8, 9, 10, 11, 12, 13, 14}
