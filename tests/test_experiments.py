@@ -3,6 +3,7 @@
 import importlib
 import json
 import types
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -88,14 +89,24 @@ def test_a_setting_whose_tool_is_missing_is_skipped_and_the_table_waits(tmp_path
     assert table["tool"].tolist() == ["node", "torch"]
 
 
-def test_pictures_that_are_read_once_get_the_usual_answers():
+SEEN = {  # model: its pictures, of several sizes where it takes them, and what they are asked
+    "pocket-llava": (vh.scenes.sample, ["exists", "locate", "region"]),
+    "pocket-llava-next": (partial(vh.pages.sample, kind="things"), ["exists_random", "locate"]),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_pictures_that_are_read_once_get_the_usual_answers(name):
     from recipes.experiments._grounding import Shown, model
 
-    scenes = [vh.scenes.sample(seed, "test") for seed in (500, 501, 502)]
-    skills = ["exists", "locate", "region"]
-    asked = [(i, q.text) for i, scene in enumerate(scenes) for q in scene.questions(skills)][::-1]
-    usual = model().ask([scenes[i].image for i, _ in asked], [text for _, text in asked])
-    shown = Shown([scene.image for scene in scenes])
+    sample, skills = SEEN[name]
+    seen = [sample(seed, "test") for seed in (500, 501, 502)]
+    asked = [(i, q.text) for i, one in enumerate(seen) for q in one.questions(skills)][::-1]
+    usual = model(name).ask([seen[i].image for i, _ in asked], [text for _, text in asked])
+    shown = Shown([one.image for one in seen], model(name))
     for _ in range(2):  # what is kept of a picture is as it was after it was asked
         answers, confidence = zip(*shown.ask(asked))
         assert list(answers) == usual and all(0 < one <= 1 for one in confidence)
+    odds = dict(zip(shown.odds(asked, "yes", "no"), usual))
+    said = {answer: {odd > 0 for odd in odds if odds[odd] == answer} for answer in ("yes", "no")}
+    assert said == {"yes": {True}, "no": {False}}

@@ -8,31 +8,16 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image
 
 import vlm_helpers as vh
 
-PICTURES = ("clean", "unseen pairs", "blurred")
-FIRST_SEEDS = (20_000, 30_000, 40_000, 50_000, 60_000)
 AT_ONCE = 32  # pictures
 
 
 @functools.cache
-def model() -> vh.VLM:
-    return vh.load("pocket-llava", device="cpu", dtype="float32")
-
-
-def scenes(pictures: str, first_seed: int) -> Iterator:
-    split = "unseen_pairs" if pictures == "unseen pairs" else "test"
-    for seed in itertools.count(first_seed):
-        yield vh.scenes.sample(seed, split)
-
-
-def seen(image: Image.Image, pictures: str) -> Image.Image:
-    """The picture as the model gets it."""
-    if pictures != "blurred":
-        return image
-    return image.resize((192, 192)).filter(ImageFilter.GaussianBlur(4.5))  # pixels of 192
+def model(name: str = "pocket-llava") -> vh.VLM:
+    return vh.load(name, device="cpu", dtype="float32")
 
 
 class Shown:
@@ -45,14 +30,24 @@ class Shown:
 
     def __init__(self, images: Sequence[Image.Image], vlm: vh.VLM | None = None):
         self.vlm, self.caches = vlm or model(), []
-        for start in range(0, len(images), AT_ONCE):
-            some = list(images[start : start + AT_ONCE])
-            inputs = self.vlm.processor(
-                text=["USER: <image>\n"] * len(some), images=some, return_tensors="pt"
-            )
-            with torch.inference_mode():
-                out = self.vlm.model(**inputs, use_cache=True, logits_to_keep=1)
-            self.caches.append(out.past_key_values)
+        self.places: dict[int, tuple[int, int]] = {}  # of a picture: its cache, and its row there
+        by_size: dict[tuple[int, int], list[int]] = {}  # as many tokens each
+        for i, image in enumerate(images):
+            by_size.setdefault(image.size, []).append(i)
+        for same in by_size.values():
+            for start in range(0, len(same), AT_ONCE):
+                self._look(images, same[start : start + AT_ONCE])
+
+    @torch.inference_mode()
+    def _look(self, images: Sequence[Image.Image], some: list[int]) -> None:
+        self.places |= {i: (len(self.caches), row) for row, i in enumerate(some)}
+        inputs = self.vlm.processor(
+            text=["USER: <image>\n"] * len(some),
+            images=[images[i] for i in some],
+            return_tensors="pt",
+        )
+        out = self.vlm.model(**inputs, use_cache=True, logits_to_keep=1)
+        self.caches.append(out.past_key_values)
 
     def ask(
         self, asked: Sequence[tuple[int, str]], first: int = 1, most: int = 8
@@ -61,22 +56,46 @@ class Shown:
 
         `first`: the confidence is the probability of so many first tokens. `most`: tokens in all.
         """
+        tokenizer, end = self.vlm.processor.tokenizer, self.vlm.model.generation_config.eos_token_id
         found: dict[int, tuple[str, float]] = {}
-        for part, cache in enumerate(self.caches):
-            here = [i for i, (picture, _) in enumerate(asked) if picture // AT_ONCE == part]
-            if here:
-                rows = [asked[i][0] % AT_ONCE for i in here]
-                questions = [asked[i][1] for i in here]
-                found |= zip(
-                    here, _answers(self.vlm, cache, rows, questions, first, most), strict=True
-                )
+        for here, steps in self._parts(asked):
+            written, logs = [], []
+            for scores in itertools.islice(steps, most):
+                best = scores.max(-1)
+                logs.append(best.values)
+                written.append(best.indices)
+                if all(end in row for row in torch.stack(written, 1).tolist()):
+                    break
+            sure = torch.stack(logs, 1)[:, :first].sum(1).exp().tolist()
+            for i, row, one in zip(here, torch.stack(written, 1).tolist(), sure, strict=True):
+                row = row[: row.index(end)] if end in row else row
+                found[i] = tokenizer.decode(row, skip_special_tokens=True).strip(), one
         return [found[i] for i in range(len(asked))]
+
+    def odds(self, asked: Sequence[tuple[int, str]], one: str, other: str) -> list[float]:
+        """For each (number of the picture, question) the logit of the answer `one` minus `other`'s,
+        at the first token in which they differ: that is their first."""
+        tokenizer = self.vlm.processor.tokenizer
+        first = [tokenizer(f" {w}", add_special_tokens=False).input_ids[0] for w in (one, other)]
+        found: dict[int, float] = {}
+        for here, steps in self._parts(asked):
+            scores = next(steps)[:, first]
+            found |= zip(here, (scores[:, 0] - scores[:, 1]).tolist(), strict=True)
+        return [found[i] for i in range(len(asked))]
+
+    def _parts(self, asked) -> Iterator[tuple[list[int], Iterator[torch.Tensor]]]:
+        """For each cache, which of the questions are asked of it, and their `_steps`."""
+        for part, cache in enumerate(self.caches):
+            here = [i for i, (picture, _) in enumerate(asked) if self.places[picture][0] == part]
+            if here:
+                rows = [self.places[asked[i][0]][1] for i in here]
+                yield here, _steps(self.vlm, cache, rows, [asked[i][1] for i in here])
 
 
 @torch.inference_mode()
-def _answers(vlm, cache, rows, questions, first, most) -> list[tuple[str, float]]:
-    tokenizer, end = vlm.processor.tokenizer, vlm.model.generation_config.eos_token_id
-    texts = tokenizer(
+def _steps(vlm, cache, rows, questions) -> Iterator[torch.Tensor]:
+    """The log-probabilities [questions, vocabulary] of each next token, decoding greedily."""
+    texts = vlm.processor.tokenizer(
         [f"{question} ASSISTANT:" for question in questions],
         padding=True,
         padding_side="right",
@@ -89,22 +108,13 @@ def _answers(vlm, cache, rows, questions, first, most) -> list[tuple[str, float]
     mask = torch.cat([torch.ones(len(rows), before, dtype=torch.long), texts.attention_mask], 1)
     lengths = texts.attention_mask.sum(1)
     ids, places = texts.input_ids, before + texts.attention_mask.cumsum(1) - 1
-    last, written, logs = lengths - 1, [], []
-    for step in range(most):
+    last = lengths - 1
+    for step in itertools.count():
         hidden = vlm.model.model.language_model(
             input_ids=ids, past_key_values=cache, attention_mask=mask, position_ids=places
         ).last_hidden_state  # [questions, tokens, hidden]
         scores = vlm.model.lm_head(hidden[torch.arange(len(rows)), last]).log_softmax(-1)
-        best = scores.max(-1)
-        logs.append(best.values)
-        written.append(best.indices)
-        ids, last = best.indices[:, None], torch.zeros_like(lengths)
+        yield scores
+        ids, last = scores.argmax(-1)[:, None], torch.zeros_like(lengths)
         places = (before + lengths + step)[:, None]
         mask = torch.cat([mask, torch.ones_like(ids)], 1)
-        if all(end in row for row in torch.stack(written, 1).tolist()):
-            break
-    answers = []
-    for row in torch.stack(written, 1).tolist():
-        row = row[: row.index(end)] if end in row else row
-        answers.append(tokenizer.decode(row, skip_special_tokens=True).strip())
-    return list(zip(answers, torch.stack(logs, 1)[:, :first].sum(1).exp().tolist()))

@@ -9,12 +9,14 @@ gave to the four tokens (`ap`), in random order (`ap_random`, the mean of 30), a
 boxes first (`ap_best`): what an order could gain lies between the last two. Boxes of absent things
 count as wrong there.
 
-Pictures: clean ones; clean ones with pairs of colour and shape that the model never saw; and
-blurred ones, a damage that is ours.
+Pictures: "shapes", pocket-llava's; "unseen pairs", the same with pairs of colour and shape that it
+never saw; and "things", about which pocket-llava-next is asked.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 from statistics import fmean
 
 import numpy as np
@@ -24,44 +26,60 @@ from recipes.experiments import _grounding
 from recipes.places import first_box
 
 EACH = 150  # pictures, a question each
+SETS = {"shapes": 5, "unseen pairs": 5, "things": 3}
+SAMPLES = {
+    "shapes": functools.partial(vh.scenes.sample, split="test"),
+    "unseen pairs": functools.partial(vh.scenes.sample, split="unseen_pairs"),
+    "things": functools.partial(vh.pages.sample, split="test", kind="things"),
+}
 PLACES = ("right", "overlaps", "other", "elsewhere", "none")
 
 
 def settings() -> list[dict]:
     return [
-        {"pictures": pictures, "first_seed": seed}
-        for seed in _grounding.FIRST_SEEDS
-        for pictures in _grounding.PICTURES
+        {"pictures": pictures, "first_seed": 20_000 + 10_000 * number}
+        for pictures, sets in SETS.items()
+        for number in range(sets)
     ]
 
 
-def where(box: vh.boxes.Box | None, truth: vh.boxes.Box, others: list[vh.boxes.Box]) -> str:
+def where(box: vh.boxes.Box | None, true: list[vh.boxes.Box], others: list[vh.boxes.Box]) -> str:
+    """Where a box lies: `true` are those of what it is to be about, `others` all others."""
     if box is None:
         return "none"
-    if vh.boxes.iou(box, truth) >= 0.5:
+    if any(vh.boxes.iou(box, one) >= 0.5 for one in true):
         return "right"
     if any(vh.boxes.iou(box, other) >= 0.5 for other in others):
         return "other"
-    return "overlaps" if vh.boxes.iou(box, truth) > 0 else "elsewhere"
+    return "overlaps" if any(vh.boxes.iou(box, one) > 0 for one in true) else "elsewhere"
+
+
+def _boxes(picture) -> list[vh.boxes.Box]:
+    """Those of all that is to be seen in it."""
+    if isinstance(picture, vh.pages.Page):
+        return [vh.boxes.Box(*element.box) for element in picture.elements]
+    signs = [picture.sign] if picture.sign else []
+    return [vh.boxes.Box(*thing.box) for thing in (*picture.objects, *signs)]
 
 
 def run(pictures: str, first_seed: int) -> dict:
     pairs = []
-    for scene in _grounding.scenes(pictures, first_seed):
+    for seed in itertools.count(first_seed):
         if len(pairs) == EACH:
             break
-        pairs += [(scene, question) for question in scene.questions(["locate"])]
-    shown = _grounding.Shown([_grounding.seen(scene.image, pictures) for scene, _ in pairs])
+        picture = SAMPLES[pictures](seed)
+        pairs += [(picture, question) for question in picture.questions(["locate"])]
+    vlm = _grounding.model("pocket-llava-next" if pictures == "things" else "pocket-llava")
+    shown = _grounding.Shown([picture.image for picture, _ in pairs], vlm)
     said, sure = zip(*shown.ask([(i, q.text) for i, (_, q) in enumerate(pairs)], first=4))
     boxes = [first_box(answer) for answer in said]
     truth = [first_box(q.answer) for _, q in pairs]
 
     places = []
-    for (scene, _), box, true in zip(pairs, boxes, truth):
+    for (picture, _), box, true in zip(pairs, boxes, truth):
         if true:
-            all_of_it = [*scene.objects, scene.sign] if scene.sign else scene.objects
-            around = [vh.boxes.Box(*thing.box) for thing in all_of_it]
-            places.append(where(box, true, [b for b in around if vh.boxes.iou(b, true) < 0.5]))
+            others = [one for one in _boxes(picture) if vh.boxes.iou(one, true) < 0.5]
+            places.append(where(box, [true], others))
 
     def ap(scores) -> float:
         ranked = [
