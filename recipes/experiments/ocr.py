@@ -1,4 +1,4 @@
-"""What does OCR alone answer, of questions about pages, charts and screens?
+"""What do OCR alone and a VLM alone answer, of the same questions about pages, charts and screens?
 
 rapidocr 3.10 reads each page: lines of text with their boxes, and nothing else. A rule for each
 skill, written by hand, looks for the answer among them: the amount in the row of the total or of
@@ -8,7 +8,7 @@ wish to click. No rule can say whether a box is ticked or which bar is largest: 
 the answer stays empty. `right`: the rule's answer is (values of charts within 5 %, clicks inside
 the element). `there`: the true answer stands among what was read, word for word (a click: something
 was read within the element), so that a better rule, or a language model, could have found it; 0
-where no text on a page is the answer.
+where no text on a page is the answer. pocket-llava-next is asked the same; it has no `there`.
 
 Thirty pages of a kind from the split "test", with the questions that have an answer. Nothing is
 trained and nothing drawn by chance but the pages: there is no seed to vary.
@@ -45,23 +45,35 @@ FORM = set(
 
 
 def settings() -> list[dict]:
-    return [{"reader": "rapidocr", "kind": kind} for kind in ASKED]
+    readers = ("rapidocr", "pocket-llava-next")
+    return [{"reader": reader, "kind": kind} for reader in readers for kind in ASKED]
 
 
 def run(reader: str, kind: str) -> list[dict]:
     rows = []
     for page in (vh.pages.sample(seed, "test", kind=kind) for seed in SEEDS):
-        lines = read(page.image)
-        for question in page.questions(ASKED[kind]):
-            if question.answer == "none":
-                continue
-            answer = RULES[question.skill](question.text, lines) if lines else ""
-            rows.append({
-                "seed": page.seed, "skill": question.skill, "truth": question.answer,
-                "answer": answer, "right": int(right(answer, question)),
-                "there": int(there(question, lines)),
-            })  # fmt: skip
+        asked = [question for question in page.questions(ASKED[kind]) if question.answer != "none"]
+        if not asked:
+            continue
+        if reader == "rapidocr":
+            lines = read(page.image)
+            answers = [RULES[q.skill](q.text, lines) if lines else "" for q in asked]
+            found = [int(there(question, lines)) for question in asked]
+        else:
+            pictures = [page.image] * len(asked)
+            answers = _vlm(reader).ask(pictures, [q.text for q in asked], max_new_tokens=32)
+            found = [None] * len(asked)
+        rows += [
+            {"seed": page.seed, "skill": question.skill, "truth": question.answer,
+             "answer": answer, "right": int(right(answer, question)), "there": one}
+            for question, answer, one in zip(asked, answers, found)
+        ]  # fmt: skip
     return rows
+
+
+@functools.cache
+def _vlm(name: str) -> vh.VLM:
+    return vh.load(name, dtype="float32")
 
 
 # --- reading --------------------------------------------------------------------------------------
