@@ -14,7 +14,7 @@ GROUND = LAYERS["the ground"]
 # Lines of Python: what is there, and up to a twentieth more. To raise one, change its number here,
 # in a commit that says what the lines are for, and why they are not in the place of others.
 CEILINGS = {
-    "exercises": 4031,
+    "exercises": 4511,
     "widgets": 185,
     "training": 1410,
     "figures": 1163,

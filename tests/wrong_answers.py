@@ -5,6 +5,7 @@ than the solution's. `test_exercises.py` gives each one to the check. A new exer
 here: without wrong answers its test fails.
 """
 
+import ast
 import itertools
 import json
 import math
@@ -15,9 +16,11 @@ from fractions import Fraction
 import numpy
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageOps
 
 import vlm_helpers as vh
 from vlm_helpers.exercises import choosing_and_evaluating as evaluating
+from vlm_helpers.exercises import documents_charts_and_screens as documents
 from vlm_helpers.exercises import (
     grounding,
     preferences_and_rewards,
@@ -535,6 +538,129 @@ def merge_by_slices(features, side):
     return torch.cat(corners, dim=-1).flatten(1, 2)
 
 
+# --- documents, charts and screens ----------------------------------------------------------------
+
+
+def _cut(**fault):
+    return lambda picture, grids, side: documents._cut(picture, grids, side, **fault)
+
+
+def _grid(choose):
+    """`cut` with another grid: the one for which `choose(grid, scale, picture)` is largest."""
+
+    def best(size, grids, side):
+        def value(grid):
+            scale = min(grid[0] * side / size[0], grid[1] * side / size[1])
+            return choose(grid, scale, size)
+
+        return max(grids, key=value)
+
+    return _cut(choose=best)
+
+
+def cut_by_pillow(picture, grids, side):
+    """The same by other means: what is wasted is subtracted, and Pillow pads."""
+
+    def value(grid):
+        room = (grid[0] * side, grid[1] * side)
+        fitted = ImageOps.contain(picture, room)
+        kept = min(fitted.width * fitted.height, picture.width * picture.height)
+        return kept, kept - room[0] * room[1]
+
+    columns, rows = max(sorted(grids), key=value)
+    whole = ImageOps.pad(picture, (columns * side, rows * side), method=Image.Resampling.BILINEAR)
+    boxes = itertools.product(range(rows), range(columns))
+    tiles = [
+        whole.crop((c * side, r * side, c * side + side, r * side + side)) for r, c in boxes
+    ]  # fmt: skip
+    return (picture.resize((side, side), Image.Resampling.BILINEAR), *map(numpy.asarray, tiles))
+
+
+def rows_alone(picture, grids, side):
+    columns, rows = max(grids, key=lambda g: g[0] * g[1])
+    return [picture.resize((columns * side, side))] * rows
+
+
+def tiles_mirrored(picture, grids, side):
+    return [ImageOps.mirror(tile) for tile in documents.cut(picture, grids, side)]
+
+
+def _score(**fault):
+    return lambda answer, truths, distance: documents._anls(answer, truths, distance, **fault)
+
+
+def anls_of_the_course(answer, truths, distance):
+    return vh.evaluation.anls(answer, truths)
+
+
+def anls_by_loop(answer, truths, distance):
+    scores = []
+    for truth in truths:
+        a, b = answer.lower().strip(), truth.lower().strip()
+        away = distance(a, b) / max(len(a), len(b)) if a or b else 0
+        scores.append(1 - away if away < 0.5 else 0)
+    return numpy.float64(max(scores))
+
+
+def plain_json(text):
+    return json.loads(text)
+
+
+def first_to_last_brace(text):
+    try:
+        return json.loads(text[text.find("{") : text.rfind("}") + 1])
+    except json.JSONDecodeError:
+        return {}
+
+
+def as_python(text):
+    try:
+        return ast.literal_eval(text[text.find("{") : text.rfind("}") + 1])
+    except (SyntaxError, ValueError):
+        return {}
+
+
+def pairs_by_pattern(text):
+    return dict(re.findall(r'"(\w+)": "([^"]*)"', text))
+
+
+def closed_by_force(text):
+    """Adds what may be missing, and so takes half a number for a whole one."""
+    text = text[text.find("{") :] if "{" in text else "{}"
+    for end in range(len(text), 0, -1):
+        part = text[:end].rstrip().rstrip(",")
+        for tail in ("", "}", "]}", "}]}"):
+            try:
+                return json.loads(part + tail)
+            except json.JSONDecodeError:
+                continue
+    return {}
+
+
+def commas_by_pattern(text):
+    """Mends the comma before a brace wherever it stands, in texts too."""
+    return documents.read_json(re.sub(r",\s*}", "}", text))
+
+
+def half_texts_kept(text):
+    """Closes a text that is cut off, and believes it."""
+    found = documents.read_json(text)
+    half = re.search(r'"(\w+)": "([^"]+)$', text)
+    return {**found, half[1]: half[2]} if half else found
+
+
+def read_by_decoder(text):
+    """The same by another road: the decoder stops where the object ends."""
+    start = text.find("{")
+    if start < 0:
+        return {}
+    try:
+        return json.JSONDecoder().raw_decode(text, start)[0]
+    except json.JSONDecodeError:
+        found = documents.read_json(text)
+    return json.loads(json.dumps(found))
+
+
 # --- choosing_and_evaluating ----------------------------------------------------------------------
 
 
@@ -722,6 +848,9 @@ def _farthest_from_each_other(tokens, n):
 
 
 RIGHT_ANSWERS = {
+    "documents_charts_and_screens.tiles": [cut_by_pillow],
+    "documents_charts_and_screens.anls": [anls_of_the_course, anls_by_loop],
+    "documents_charts_and_screens.repair": [read_by_decoder],
     "choosing_and_evaluating.circular": [
         with_counters,
         lambda turns: numpy.mean([all(_rights(pairs)) for pairs in _groups(turns)]),
@@ -869,6 +998,67 @@ RIGHT_ANSWERS = {
 
 
 WRONG_ANSWERS = {
+    "documents_charts_and_screens.tiles": [
+        (_cut(over="none"), "The overview is missing"),
+        (_cut(over="last"), "comes last"),
+        (_cut(over="fitted"), "Your overview keeps"),
+        (_cut(down=True), "row by row"),
+        (_cut(corner=True), "belongs in the middle"),
+        (_cut(stretch=True), "You stretch"),
+        (_grid(lambda grid, scale, size: grid[0] * grid[1]), "show nothing new"),
+        (_grid(lambda grid, scale, size: (scale, -grid[0] * grid[1])), "come from enlarging"),
+        (
+            _grid(lambda grid, scale, size: -abs(grid[0] / grid[1] - size[0] / size[1])),
+            "by the proportions alone",
+        ),
+        (_grid(lambda grid, scale, size: min(scale, 1)), "not the first of them"),
+        (
+            _grid(lambda grid, scale, size: (min(scale, 1), grid[0] * grid[1])),
+            "the one that wastes least",
+        ),
+        (_cut(choose=lambda size, grids, side: documents._best(size[::-1], grids, side)), "side"),
+        (rows_alone, "each has 32 x 32"),
+        (tiles_mirrored, "shows something else"),
+        (lambda picture, grids, side: documents.cut(picture, grids, side)[:3], "you give 3 tiles"),
+        (lambda picture, grids, side: picture, "Return a list of tiles"),
+        (lambda picture, grids, side: [picture.size], "Tile 0 is no RGB picture"),
+    ],
+    "documents_charts_and_screens.anls": [
+        (_score(rule=lambda score: score), "no threshold"),
+        (_score(rule=lambda score: float(score >= 0.5)), "from the threshold on"),
+        (
+            lambda a, t, d: float(any(a.strip().lower() == x.lower() for x in t)),
+            "exact answers only",
+        ),
+        (_score(rule=lambda score: score if score < 0.5 else 0.0), "the wrong way round"),
+        (_score(rule=lambda score: 1 - score), "You return the distance"),
+        (_score(case=True), "Case does not count"),
+        (_score(ends=True), "`strip` both"),
+        (_score(over=lambda one, other: other), "the length of the truth"),
+        (_score(over=lambda one, other: one), "the length of the answer"),
+        (_score(over=lambda one, other: one + other), "both lengths together"),
+        (_score(many=lambda scores: sum(scores) / len(scores)), "You average"),
+        (_score(many=lambda scores: scores[0]), "the first truth only"),
+        (_score(many=min), "You take the worst"),
+        (lambda answer, truths, distance: 0.5, "you give 0.5, not 1"),
+        (lambda answer, truths, distance: 1 / len(answer), "raised ZeroDivisionError"),
+        (lambda answer, truths, distance: [1.0], "Return one number"),
+        (lambda a, t, d: documents.anls(a, t, d) or None, "scores 0.0"),
+    ],
+    "documents_charts_and_screens.repair": [
+        (plain_json, "raised JSONDecodeError"),
+        (first_to_last_brace, "a comma before the last brace"),
+        (as_python, "cut off within a text"),
+        (pairs_by_pattern, "the shop is not"),
+        (closed_by_force, "may have been about to become 12"),
+        (commas_by_pattern, "within quotes are text"),
+        (half_texts_kept, "cut off within a text"),
+        (lambda text: json.dumps(documents.read_json(text)), "not its text"),
+        (lambda text: list(documents.read_json(text)), "You give ["),
+        (lambda text: documents.read_json(text) or None, "There is no object in it"),
+        (lambda text: {}, "try `json.loads` first"),
+        (lambda text: documents.read_json(text.replace('\\"', "'")), "after a backslash"),
+    ],
     "choosing_and_evaluating.circular": [
         (lambda turns: sum(t == s for _, t, s in turns) / len(turns), "share of all turns"),
         (

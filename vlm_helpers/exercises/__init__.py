@@ -20,8 +20,8 @@ __all__ = ["Exercise", "Result", "check", "get", "hint", "names", "solution"]
 # In reading order of the notebooks.
 MODULES = (
     "welcome", "architecture", "inference", "prompt_templates", "grounding",
-    "choosing_and_evaluating", "training", "fine_tuning", "preferences_and_rewards",
-    "shipping",
+    "documents_charts_and_screens", "choosing_and_evaluating", "training", "fine_tuning",
+    "preferences_and_rewards", "shipping",
 )  # fmt: skip
 
 
