@@ -18,7 +18,7 @@ CEILINGS = {
     "widgets": 185,
     "training": 1410,
     "figures": 1163,
-    "evaluation": 4408,
+    "evaluation": 4425,
     "collators": 735,
     "loading": 1825,
     "prompts": 350,
