@@ -18,7 +18,7 @@ export async function answers({ prompt, most, pictures, asked }, read) {
     if (number !== seen) {
       const { width, height, rgb } = pictures[number];
       const data = Uint8Array.from(atob(rgb), (character) => character.charCodeAt(0));
-      model.take(model.project(model.look(model.resized({ width, height, data }))), prompt.before);
+      model.take(model.see({ width, height, data }), prompt.before);
       seen = number;
     }
     const steps = [...model.answer(ending(prompt, [{ question }]), { most })];

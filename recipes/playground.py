@@ -3,8 +3,9 @@
     python -m recipes.playground
 
 `site/playground/world.json`: the shapes, colours and signs of `vlm_helpers.scenes`, the form of the
-prompt, and scenes with questions. `tests/playground/`: pictures as Pillow draws and resizes them,
-and the token ids, logits, attention and answers that PyTorch gives for them in float32.
+prompt, scenes, and pages with questions and what is true; `site/playground/pages/`: the pages.
+`tests/playground/`: pictures as Pillow draws, resizes and cuts them, and the token ids, logits,
+attention and answers that PyTorch gives for them in float32, from each of the two models.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -24,12 +26,22 @@ from vlm_helpers.scenes import _world
 
 ROOT = Path(__file__).parent.parent
 WORLD = ROOT / "site" / "playground" / "world.json"
+PAGES = WORLD.parent / "pages"
 CASES = ROOT / "tests" / "playground"
 
 GREY = 128
 # Scenes of the page: one of each kind of difficulty, and some with signs.
 SHOWN = [vh.scenes.sample(seed, "test") for seed in (3, 4, 7, 8, 11, 16, 21, 27)]
 SHOWN += [vh.scenes.sample(seed, "unseen_pairs") for seed in (2, 5)]
+# Pages: of at most four tiles, which a browser looks at in two seconds rather than five.
+SHOWN_PAGES = {
+    "a receipt": vh.pages.sample(9, "test", kind="receipt"),
+    "a table": vh.pages.sample(6, "test", kind="table"),
+    "a chart": vh.pages.sample(12, "test", kind="bars"),
+    "a screen": vh.pages.sample(4, "test", kind="screen"),
+    "a diagram": vh.pages.sample(9, "test", kind="diagram"),
+    "things": vh.pages.sample(31, "test", kind="things"),
+}
 # Scenes of the tests: others than those of the page.
 TESTED = [vh.scenes.sample(seed, "test") for seed in (5001, 5002)]
 TESTED += [vh.scenes.sample(5003, "unseen_pairs")]
@@ -38,11 +50,25 @@ RESIZES = [
     ((0, 0, 384, 384), [(96, 96)]),
     ((10, 20, 301, 377), [(96, 96)]),
     ((0, 0, 384, 96), [(96, 96)]),
+    ((0, 0, 190, 384), [(96, 96)]),
     ((100, 100, 130, 150), [(96, 96)]),
     ((0, 0, 384, 384), [(37, 111)]),
     ((200, 150, 201, 151), [(96, 96)]),
     ((0, 0, 384, 384), [(5000, 10), (96, 96)]),
 ]
+# Pages of the tests, how much larger they are drawn, and what is cut out of them: portrait, wide,
+# larger than any grid, and of a shape that no grid has.
+TESTED_PAGES = [
+    (vh.pages.sample(2, "test", kind="receipt"), 1, None),
+    (vh.pages.sample(7, "test", kind="diagram"), 1, None),
+    (vh.pages.sample(5, "test", kind="screen"), 3, (0, 0, 570, 431)),
+    (vh.pages.sample(35, "test", kind="things"), 1, (20, 10, 170, 141)),
+]
+# (width, height) of pictures that are cut into tiles: on every grid, and far from any
+TILED = [
+    (96, 96), (192, 384), (385, 97), (97, 500), (288, 288), (301, 283), (283, 131), (1000, 999),
+    (640, 480), (33, 47), (1, 1), (1, 700), (5000, 10),
+]  # fmt: skip
 # Conversations about the first two: what is meant after the first turn, only that turn says.
 TALKS = [
     ["Is there a {} in the picture?", "Where is it?", "What size is it?"],
@@ -78,6 +104,27 @@ def plain(scene) -> dict:
         ],
         "sign": scene.sign and {"text": scene.sign.text, "box": scene.sign.box},
     }
+
+
+def plain_page(name: str, page) -> dict:
+    """A page as the playground shows it: its file, and with their truth questions for buttons."""
+    questions = [
+        question for question in page.questions(seed=1)
+        if len(question.text) < 60 and not re.search("<loc_|\n", question.text)
+    ]  # fmt: skip
+    questions.sort(key=lambda question: question.skill == "read")  # a long answer comes last
+    return {
+        "name": name,
+        "file": file_of(page),
+        "size": page.size,
+        "questions": [
+            {"question": question.text, "truth": question.answer} for question in questions
+        ],
+    }
+
+
+def file_of(picture) -> str:
+    return picture.key.replace("/", "-") + ".png"
 
 
 def prompt(vlm) -> dict:
@@ -119,6 +166,7 @@ def the_world(vlm) -> dict:
         "font_sizes": {"number": _world.font_size("1"), "short": _world.font_size("five5"),
                        "long": _world.font_size("longer"), "short_letters": 5},
         "scenes": [plain(scene) for scene in SHOWN],
+        "pages": [plain_page(name, page) for name, page in SHOWN_PAGES.items()],
     }  # fmt: skip
 
 
@@ -215,7 +263,7 @@ def cases(vlm) -> dict:
         answers = [vlm.ask(scene.image, question) for question in questions]
         scenes.append(
             {
-                "file": scene.key.replace("/", "-") + ".png",
+                "file": file_of(scene),
                 "scene": plain(scene),
                 "answers": dict(zip(questions, answers)),
             }
@@ -242,6 +290,51 @@ def cases(vlm) -> dict:
     }
 
 
+def tiled(vlm, picture: Image.Image, size: tuple[int, int]) -> dict:
+    """What the processor makes of a picture of that size: all views' bytes, and how many tokens."""
+    processor = vlm.processor
+    picture = picture.resize(size, Image.Resampling.BILINEAR)
+    views = processor.image_processor(
+        picture, do_rescale=False, do_normalize=False, return_tensors="np"
+    )["pixel_values"][0]
+    ids = processor(text=processor.image_token, images=picture)["input_ids"][0]
+    rows = np.ascontiguousarray(views.astype(np.uint8).transpose(0, 2, 3, 1))
+    return {
+        "size": size,
+        "views": len(views),
+        "tokens": ids.count(vlm.model.config.image_token_index),
+        "sha256": hashlib.sha256(rows.tobytes()).hexdigest(),
+    }
+
+
+def page_pictures() -> list[Image.Image]:
+    return [page.render(scale).crop(box) for page, scale, box in TESTED_PAGES]
+
+
+@torch.inference_mode()
+def next_cases(vlm) -> dict:
+    """What the second model gives, for pages of several shapes and a scene's sizes."""
+    pages = []
+    for (page, _, _), picture in zip(TESTED_PAGES, page_pictures()):
+        questions = [question.text for question in page.questions(seed=1)[::2]]
+        pages.append(
+            {
+                "file": file_of(page),
+                "answers": dict(zip(questions, vlm.ask(picture, questions, batch_size=1))),
+                "steps": steps(vlm, picture, questions[1], 1),
+            }
+        )
+    return {
+        "made by": "python -m recipes.playground",
+        "texts": [
+            {"text": text, "ids": vlm.processor.tokenizer.encode(text, add_special_tokens=False)}
+            for text in TEXTS
+        ],
+        "tiled": [tiled(vlm, TESTED[0].image, size) for size in TILED],
+        "pages": pages,
+    }
+
+
 def write(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
@@ -251,8 +344,15 @@ def main() -> None:
     write(WORLD, the_world(vlm))
     CASES.mkdir(exist_ok=True)
     for scene in TESTED:
-        scene.image.save(CASES / (scene.key.replace("/", "-") + ".png"), optimize=True)
+        scene.image.save(CASES / file_of(scene), optimize=True)
     write(CASES / "cases.json", cases(vlm))
+    PAGES.mkdir(exist_ok=True)
+    for page in SHOWN_PAGES.values():
+        page.image.save(PAGES / file_of(page), optimize=True)
+    for (page, _, _), picture in zip(TESTED_PAGES, page_pictures()):
+        picture.save(CASES / file_of(page), optimize=True)
+    second = vh.load("pocket-llava-next", dtype="float32", device="cpu")
+    write(CASES / "next.json", next_cases(second))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ import threading
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import vlm_helpers as vh
-from recipes.playground import WORLD, the_world
-from tools.playground import PAGE, build, server
+from recipes.playground import PAGES, SHOWN_PAGES, WORLD, file_of, prompt, the_world
+from tools.playground import MODELS, PAGE, build, server
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,13 +56,30 @@ def test_the_page_knows_the_world_as_the_package_does():
     assert written == json.loads(json.dumps(the_world(vh.load())))
 
 
+def test_pages_are_those_of_the_package_but_for_the_last_bit():
+    """`python -m recipes.playground` draws them anew."""
+    assert {path.name for path in PAGES.iterdir()} == {file_of(p) for p in SHOWN_PAGES.values()}
+    for page in SHOWN_PAGES.values():
+        with Image.open(PAGES / file_of(page)) as stored:
+            assert stored.mode == "RGB" and stored.size == page.size
+            apart = np.abs(np.asarray(stored).astype(int) - np.asarray(page.image))
+        assert apart.max() <= 2, page.key
+
+
+def test_both_models_are_asked_in_the_same_form_and_their_weight_is_told():
+    second = vh.load("pocket-llava-next")
+    assert prompt(second) == json.loads(WORLD.read_text(encoding="utf-8"))["prompt"]
+    size = sum(path.stat().st_size for path in MODELS[1].iterdir())
+    assert f"too ({size / 1e6:.0f} MB)" in (PAGE / "index.html").read_text(encoding="utf-8")
+
+
 def test_the_folder_holds_all_that_the_page_asks_for_and_is_served_with_its_types(tmp_path):
     folder = build(tmp_path / "playground")
     serving = server(folder, 0)
     threading.Thread(target=serving.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{serving.server_port}/"
     types = {"html": "text/html", "mjs": "text/javascript", "css": "text/css"}
-    types |= {"json": "application/json", "ttf": "font/ttf"}
+    types |= {"json": "application/json", "ttf": "font/ttf", "png": "image/png"}
     try:
         for path in [path for path in folder.rglob("*") if path.is_file()]:
             name = path.relative_to(folder).as_posix()
@@ -76,13 +95,15 @@ def test_the_folder_holds_all_that_the_page_asks_for_and_is_served_with_its_type
     asked += re.findall(r'(?:href|src)="([\w./-]+)"', (folder / "index.html").read_text("utf-8"))
     asked += re.findall(r"url\(([\w./-]+)\)", (folder / "style.css").read_text("utf-8"))
     files = re.search(r"FILES = \[(.*)\]", code["model.mjs"])[1]
-    asked += [f"pocket-llava/{name}" for name in re.findall(r'"([^"]+)"', files)]
+    models = re.search(r'FIRST = "(.*)", NEXT = "(.*)";', code["app.mjs"]).groups()
+    asked += [f"{model}/{name}" for model in models for name in re.findall(r'"([^"]+)"', files)]
+    asked += [f"pages/{page['file']}" for page in json.loads(WORLD.read_text("utf-8"))["pages"]]
     assert len(asked) > 15 and [name for name in asked if not (folder / name).is_file()] == []
 
 
 def test_the_page_asks_no_other_host_and_no_file_is_nobody_s():
     names = []
-    for path in PAGE.iterdir():
+    for path in filter(Path.is_file, PAGE.iterdir()):
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?:|[\"'(]//", text), path.name
         names.append(path.name)

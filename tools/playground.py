@@ -2,7 +2,7 @@
 
     python -m tools.playground [FOLDER] [--port 8000] [--no-server]
 
-The folder holds everything that the page asks for, the model's files included, and can be put on
+The folder holds everything that the page asks for, the models' files included, and can be put on
 any web server as it is. Python's standard library is enough, and nothing is fetched.
 """
 
@@ -18,14 +18,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "site" / "playground"
-MODEL = ROOT / "data" / "pocket-llava"
-# Of the model's folder, what the page reads
+MODELS = (ROOT / "data" / "pocket-llava", ROOT / "data" / "pocket-llava-next")
+# Of a model's folder, what the page reads
 MODEL_FILES = ("config.json", "processor_config.json", "tokenizer.json", "model.safetensors")
 FONT = ROOT / "data" / "fonts" / "aileron.ttf"
 
 
 def build(folder: Path, where: Callable[[str], str] | None = None) -> Path:
-    """Copies the page, the model and the font of signs into `folder`; gives it back, resolved.
+    """Copies the page, the models and the font of signs into `folder`; gives it back, resolved.
 
     Args:
         where: gives the address of one of the course's pages, by its name in the repository. On
@@ -47,9 +47,10 @@ def build(folder: Path, where: Callable[[str], str] | None = None) -> Path:
         encoding="utf-8",
     )
     shutil.copy(FONT, folder)
-    (folder / MODEL.name).mkdir(exist_ok=True)
-    for name in MODEL_FILES:
-        shutil.copy(MODEL / name, folder / MODEL.name)
+    for model in MODELS:
+        (folder / model.name).mkdir(exist_ok=True)
+        for name in MODEL_FILES:
+            shutil.copy(model / name, folder / model.name)
     return folder
 
 
@@ -62,6 +63,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         ".json": "application/json",
         ".css": "text/css",
         ".ttf": "font/ttf",
+        ".png": "image/png",
     }
 
     def end_headers(self):

@@ -1,4 +1,5 @@
-// The page: a scene that can be changed, a question, and the answer as it comes from the worker.
+// The page: a scene that can be changed or a page of print, a question, and the answer as it comes from
+// the worker.
 
 import { draw, outline, signSize } from "./drawing.mjs";
 import { resize } from "./pictures.mjs";
@@ -8,18 +9,20 @@ const $ = (id) => document.getElementById(id);
 const world = await (await fetch("world.json")).json();
 await document.fonts.load("66px Sign").catch(() => {});
 
-const SIDE = world.picture_size;
 const canvas = $("canvas"), context = canvas.getContext("2d");
-canvas.width = canvas.height = SIDE;
+const FIRST = "pocket-llava", NEXT = "pocket-llava-next"; // and folders of their files, and ids of their buttons
 
 const state = {
-  scene: null, // as in world.json
+  model: null, // FIRST or NEXT
+  // as in world.json; or a page, which has no objects, but {page: as in world.json, picture}
+  scene: null,
   picture: null, // as drawn; null while what is drawn is out of date
   chosen: null, // a shape of the scene, "sign", or null
   next: { shape: world.shapes[0], color: Object.keys(world.colors)[0], size: "large" },
   covered: new Set(), cursor: 0,
   columns: 8, keep: 64, // until the model says what it has
-  // the latest question's number; {question, earlier: turns before it, text, steps, shown: a step, kept}
+  // the latest question's number; {question, earlier: turns before it, text, steps, shown: a step, kept,
+  // rows, columns: of the finest patches}
   ready: false, asking: 0, last: null,
   typing: false, // whether the visitor has typed what was not asked yet
   pending: null, // {question, earlier}: waits for the model, or for the answer that it goes on from
@@ -71,6 +74,7 @@ function write(text, size, stroke, x, y, side) {
 const worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
 worker.onerror = () => say("status", "The model's code could not be started in this browser.");
 worker.onmessage = ({ data }) => {
+  if (data.id === undefined && data.model !== state.model) return; // another was chosen meanwhile
   if (data.loaded) say("status", `Loading the model: ${loaded(data)}`);
   else if (data.ready) ready(data);
   else if (data.error && data.id === undefined) say("status", `The model could not be loaded: ${data.error}`);
@@ -84,6 +88,18 @@ function say(where, text) {
   if (where === "answer") $("echo").textContent = text && `Answer: ${text}`;
 }
 
+/** Takes a model, which is loaded when it is first chosen, once `show` has given it a picture. */
+async function choose(model, show) {
+  if (state.ready) state.pending = null; // it went on from an answer of the other one
+  Object.assign(state, { model, ready: false });
+  for (const name of [FIRST, NEXT]) $(name).setAttribute("aria-pressed", name === model);
+  $("pages").hidden = model !== NEXT;
+  $("keeping").hidden = model === NEXT;
+  say("status", "Loading the model…");
+  await show();
+  worker.postMessage({ model });
+}
+
 function ready({ columns, layers }) {
   Object.assign(state, { ready: true, columns, keep: columns ** 2 });
   Object.assign($("keep"), { max: columns ** 2, value: columns ** 2 });
@@ -91,8 +107,12 @@ function ready({ columns, layers }) {
   say("status", "The model is ready.");
   showKept();
   if (state.pending) sendPending();
-  else send(suggest(state.scene, world, thing())[0][1], []);
+  else send(proposed()[0][1], []);
 }
+
+/** What can be asked: [what a button says, the question]. */
+const proposed = () => state.scene.page?.questions.map(({ question }) => [question, question])
+  ?? suggest(state.scene, world, thing());
 
 /** The turns that the next question goes on from: none, unless that is wished and there is an answer. */
 const before = () => ($("follow").checked && state.last?.done && !state.last.stale
@@ -128,14 +148,15 @@ function send(question, earlier) {
   state.asking++;
   say("asked", inWords(state.last));
   say("answer", "…");
+  say("truth", "");
   $("answer").setAttribute("aria-busy", "true");
   $("steps").replaceChildren();
   showTop();
   drawOverlay();
   const all = Array.from({ length: state.columns ** 2 }, (_, i) => i);
   worker.postMessage({
-    id: state.asking, turns: [...earlier, { question }], prompt: world.prompt, picture: state.picture, grey: world.grey, keep: state.keep,
-    covered: $("grey").checked ? all : [...state.covered],
+    model: state.model, id: state.asking, turns: [...earlier, { question }], prompt: world.prompt, picture: state.picture,
+    grey: world.grey, keep: state.model === FIRST ? state.keep : undefined, covered: $("grey").checked ? all : [...state.covered],
   });
 }
 
@@ -148,13 +169,14 @@ function setting() {
   const parts = [];
   if ($("grey").checked) parts.push("grey picture");
   else if (state.covered.size) parts.push(`${state.covered.size} patch${state.covered.size > 1 ? "es" : ""} covered`);
-  if (state.keep < state.columns ** 2) parts.push(`${state.keep} picture tokens`);
+  if (state.model === FIRST && state.keep < state.columns ** 2) parts.push(`${state.keep} picture tokens`);
   return parts.length ? ` (${parts.join(", ")})` : "";
 }
 
-function progress({ kept, step, end, error }) {
+function progress({ looked, of, kept, rows, columns, step, end, error }) {
   const last = state.last;
-  if (kept) last.kept = kept;
+  if (looked && of > 1) say("answer", looked < of ? `… it looks at part ${looked + 1} of ${of}` : "… it reads what it saw");
+  if (kept) Object.assign(last, { kept, rows, columns });
   if (error) {
     last.failed = true;
     say("answer", error);
@@ -173,6 +195,7 @@ function progress({ kept, step, end, error }) {
     last.done = true;
     $("answer").removeAttribute("aria-busy");
     if (!last.text) say("answer", NOTHING);
+    if (truth()) say("truth", `The truth: ${truth()}`);
     const sure = last.steps.map(({ top }) => top[0].probability);
     showTop(sure.indexOf(Math.min(...sure)), ", the least certain");
     if ($("follow").checked) showControls();
@@ -180,6 +203,9 @@ function progress({ kept, step, end, error }) {
   if ((end || error) && state.pending) return sendPending();
   drawOverlay();
 }
+
+/** What is true of the page, where it was asked in the words of a button. */
+const truth = () => state.scene.page?.questions.find(({ question }) => question === state.last?.question)?.truth;
 
 const visible = (token) => token.replaceAll(" ", "␣").replaceAll("\n", "⏎");
 
@@ -205,13 +231,13 @@ function looks() {
 }
 
 function showLooks() {
-  const shares = looks(), { columns } = state;
+  const shares = looks(), { columns } = state.last ?? {};
   say("layer-shown", `${$("layer").value} of ${$("layer").max}`);
   const total = shares?.reduce((a, b) => a + b);
   if (total) {
     const most = shares.indexOf(Math.max(...shares));
     say("looked", `Of this token's attention ${(100 * total).toFixed(0)} % went to the picture, most of it to the patch in ${""
-    }row ${Math.floor(most / columns) + 1}, column ${most % columns + 1}; the rest to the words.`);
+    }row ${Math.floor(most / columns) + 1}, column ${most % columns + 1}; the rest to the words${state.model === NEXT ? " and to the ends of rows" : ""}.`);
   } else say("looked", shares ? "No picture token was kept: there was nothing to look at." : "");
   drawOverlay();
 }
@@ -238,18 +264,35 @@ function askAgain() {
 const thing = () => (state.chosen === "sign" ? null : state.chosen);
 
 function setScene(scene) {
-  Object.assign(state, { scene: structuredClone(scene), chosen: null, last: null });
-  if (state.ready) state.pending = null; // it went on from an answer about another picture
+  Object.assign(state, { scene, chosen: null, last: null });
   state.covered.clear();
   $("grey").checked = false;
   $("sign").value = scene.sign?.text ?? "";
   say("asked", "");
   say("answer", "");
+  say("truth", "");
   for (const part of [$("steps"), $("history"), $("top").tBodies[0], $("top").caption]) part.replaceChildren();
   state.asking++; // what is still being answered was about another picture
   state.picture = null;
   redraw();
-  if (state.ready) send(suggest(state.scene, world)[0][1], []);
+  $("shaping").hidden = $("moving").hidden = Boolean(scene.page);
+  if (state.ready) send(proposed()[0][1], []);
+}
+
+/** A page's picture out of its file, whose pixels the browser gives as they are. */
+async function setPage(page, image) {
+  try {
+    await image.decode();
+  } catch {
+    return say("status", `${page.file} could not be read: it belongs into the folder pages, beside this page.`);
+  }
+  if (state.model !== NEXT) return; // the other was chosen meanwhile
+  const [width, height] = page.size, data = new Uint8Array(3 * width * height);
+  const paper = new OffscreenCanvas(width, height).getContext("2d");
+  paper.drawImage(image, 0, 0);
+  const pixels = paper.getImageData(0, 0, width, height).data;
+  for (let i = 0; i < data.length; i++) data[i] = pixels[i + Math.floor(i / 3)];
+  setScene({ page, picture: { width, height, data }, objects: [] });
 }
 
 /** The scene is drawn anew when the screen is, or when the model is asked. */
@@ -261,9 +304,11 @@ function changed() {
 
 function redraw() {
   if (state.picture) return;
-  state.picture = draw(state.scene, world, write);
+  const { scene } = state, { width, height } = state.picture = scene.picture ?? draw(scene, world, write);
+  Object.assign(canvas, { width, height });
+  $("stage").style.setProperty("--ratio", width / height);
   show(context, state.picture);
-  canvas.setAttribute("aria-label", `The picture: ${caption(state.scene)}.`);
+  canvas.setAttribute("aria-label", `The picture: ${scene.page?.name ?? caption(scene)}.`);
   showControls();
   drawOverlay();
 }
@@ -277,10 +322,10 @@ function edited() {
 }
 
 function drawOverlay() {
-  const { scene, columns } = state, cell = 1 / columns, parts = [];
+  const { scene, columns } = state, parts = [];
   const last = state.last?.stale ? null : state.last;
-  const square = (i, kind) => svg("rect", { class: kind, width: cell, height: cell,
-    x: (i % columns) * cell, y: Math.floor(i / columns) * cell });
+  const square = (i, kind, across = columns, down = columns) => svg("rect", { class: kind, width: 1 / across, height: 1 / down,
+    x: (i % across) / across, y: Math.floor(i / across) / down });
   const all = [...Array(columns ** 2).keys()];
   const grey = (i) => Object.assign(square(i, "covered"), { style: `fill: rgb(${world.grey} ${world.grey} ${world.grey})` });
   parts.push(...($("grey").checked ? all : [...state.covered]).map(grey));
@@ -290,19 +335,23 @@ function drawOverlay() {
   }
   const shares = looks(), most = Math.max(...shares ?? []);
   if (most > 0) {
-    parts.push(...all.map((i) => Object.assign(square(i, "veil"), { style: `fill-opacity: ${0.85 * (1 - shares[i] / most)}` })));
+    const veil = (share, i) => Object.assign(square(i, "veil", last.columns, last.rows), { style: `fill-opacity: ${0.85 * (1 - share / most)}` });
+    parts.push(...Array.from(shares, veil));
   }
   if ($("cover").checked) parts.push(square(state.cursor, "cursor"));
   else if (state.chosen) {
     const points = thing() ? outline(thing(), world) : corners(scene.sign.box);
     parts.push(svg("polygon", { class: "selected", points: points.join(" ") }));
   }
-  for (const found of last ? places(last.text, world) : []) {
+  const stretch = Math.sqrt(state.picture.width / state.picture.height); // of the overlay, a square
+  const mark = (kind) => (found) => {
     const points = found.length === 2 ? corners(found.flat()) : found;
-    for (const kind of ["rim", "found"])
-      parts.push(found.length === 1 ? svg("circle", { class: kind, cx: points[0][0], cy: points[0][1], r: 0.025 })
-        : svg("polygon", { class: kind, points: points.join(" ") }));
-  }
+    for (const each of ["rim", kind])
+      parts.push(found.length === 1 ? svg("ellipse", { class: each, cx: points[0][0], cy: points[0][1], rx: 0.025 / stretch, ry: 0.025 * stretch })
+        : svg("polygon", { class: each, points: points.join(" ") }));
+  };
+  if (last) places(last.text, world).forEach(mark("found"));
+  if (last?.done) places(truth() ?? "", world).forEach(mark("true"));
   $("overlay").replaceChildren(...parts);
 }
 
@@ -347,7 +396,7 @@ function showControls() {
   for (const [button, pressed] of choices) button.setAttribute("aria-pressed", pressed());
   say("edited", thing() ? `The ${describe(thing())}` : state.chosen ? "The sign is chosen" : "A new shape");
   $("remove").disabled = !state.chosen;
-  const asked = $("follow").checked ? FOLLOW_UPS : suggest(state.scene, world, thing());
+  const asked = $("follow").checked && !state.scene.page ? FOLLOW_UPS : proposed();
   const buttons = asked.map(([label, question]) =>
     element("button", { type: "button", textContent: label, title: question, onclick: () => ask(question) }));
   $("suggestions").replaceChildren(...buttons);
@@ -523,12 +572,18 @@ $("form").onsubmit = (event) => {
 say("known", `${world.shapes.map(plural).join(", ")}, small and large, in ${
   Object.keys(world.colors).join(", ")}, with a sign here and there; what they are, where, how many, and on which side of each other`);
 say("words", world.words.join(", "));
-say("status", "Loading the model…");
 for (const scene of world.scenes) {
   const small = element("canvas", { width: 112, height: 112 });
   show(small.getContext("2d"), resize(draw(scene, world, write), 112, 112));
-  const button = element("button", { type: "button", title: caption(scene), onclick: () => setScene(scene) }, small);
+  const button = element("button", { type: "button", title: caption(scene), onclick: () => setScene(structuredClone(scene)) }, small);
   button.setAttribute("aria-label", `Take the scene with ${caption(scene)}`);
   $("scenes").append(button);
 }
-setScene(world.scenes[0]);
+for (const page of world.pages) {
+  const image = element("img", { src: `pages/${page.file}`, alt: `Take ${page.name}` });
+  $("pages").append(element("button", { type: "button", title: page.name, onclick: () => setPage(page, image) }, image));
+}
+const first = () => setScene(structuredClone(world.scenes[0]));
+$(FIRST).onclick = () => choose(FIRST, () => (state.scene.page ? first() : setScene(state.scene)));
+$(NEXT).onclick = () => choose(NEXT, () => $("pages").children[0].onclick());
+choose(FIRST, first);

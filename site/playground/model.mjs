@@ -1,8 +1,9 @@
-// pocket-llava, from its own files: a vision tower, a projector, a decoder, and greedy answers.
+// A pocket model, from its own files: a vision tower, a projector, a decoder, and greedy answers.
+// LLaVA looks at a picture once, LLaVA-NeXT again at its tiles; all else they share.
 // Sizes, token ids and settings come from the files; `tests/playground` holds it to PyTorch.
 
 import { activations, add, attend, layerNorm, linear, rmsNorm, softmax } from "./numbers.mjs";
-import { normalize, resize } from "./pictures.mjs";
+import { bestGrid, cut, fitted, normalize, resize } from "./pictures.mjs";
 import { readSafetensors } from "./safetensors.mjs";
 import { Tokenizer } from "./tokenizer.mjs";
 
@@ -49,21 +50,26 @@ export class PocketLlava {
     this.weights = readSafetensors(files["model.safetensors"]);
     const { image_size, patch_size } = this.config.vision_config;
     this.columns = image_size / patch_size; // patches along a side
+    this.grids = this.config.image_grid_pinpoints; // undefined for LLaVA
     this.cache = null;
   }
 
   /** Says what this code does not do, rather than computing something else. */
   #refuse() {
-    const { model_type, text_config: text = {}, vision_config: vision = {} } = this.config;
-    const settings = this.processor;
+    const { model_type, image_grid_pinpoints: grids, text_config: text = {}, vision_config: vision = {} } = this.config;
+    const { size = {}, crop_size: tile, ...settings } = this.processor, side = vision.image_size;
+    const tiled = model_type === "llava_next";
     const limits = {
-      "a LLaVA": model_type === "llava" && text.model_type === "llama",
+      "a LLaVA or a LLaVA-NeXT": (model_type === "llava" || tiled) && text.model_type === "llama",
       "a CLIP tower": vision.model_type === "clip_vision_model",
       "one key head a query head": text.num_key_value_heads === text.num_attention_heads,
       "plain rotary positions": text.rope_parameters?.rope_type === "default",
       "features of the last layer": this.config.vision_feature_layer === -1
         && this.config.vision_feature_select_strategy === "default",
       "bilinear resizing without a crop": settings.resample === 2 && !settings.do_center_crop,
+      "pictures of the tower's size": size.width === side && size.height === side,
+      "grids of whole tiles": tiled === Array.isArray(grids) && (!tiled || (tile?.height === side
+        && grids.flat().every((v) => v % side === 0) && `${grids}` === `${settings.image_grid_pinpoints}`)),
     };
     for (const [what, met] of Object.entries(limits))
       if (!met) throw new Error(`This page runs ${what}, and the model's files say otherwise.`);
@@ -84,13 +90,44 @@ export class PocketLlava {
     return layerNorm(x, this.#weight(`${name}.weight`), this.#weight(`${name}.bias`), epsilon);
   }
 
-  /** What the vision tower sees: the picture, resized as the processor does it. */
-  resized(picture) {
-    const { width, height } = this.processor.size;
-    return resize(picture, width, height);
+  /**
+   * What the vision tower sees: the picture, resized as the processor does it. To LLaVA-NeXT it is
+   * then shown larger, tile by tile. `change`: what is done to what was resized, such as covering.
+   */
+  views(picture, change = (resized) => resized) {
+    const side = this.config.vision_config.image_size, views = [change(resize(picture, side, side))];
+    if (!this.grids) return views;
+    const grid = bestGrid(picture, this.grids), large = change(resize(picture, ...fitted(picture, grid)));
+    const left = (grid.width - large.width) >> 1, top = (grid.height - large.height) >> 1;
+    for (let y = 0; y < grid.height; y += side)
+      for (let x = 0; x < grid.width; x += side) views.push(cut(large, x - left, y - top, side, side));
+    return views;
   }
 
-  /** The vision tower: a resized picture -> [patches, width of the tower], the class token left out. */
+  /**
+   * The order of a picture's tokens: {sources, rows, columns}. A source is [view, patch], or null for
+   * the token that ends a row of LLaVA-NeXT's tiles. Rows and columns are those of the finest patches
+   * that show something: margins of padding alone are left out.
+   */
+  arrange({ width, height }) {
+    const side = this.columns, sources = Array.from({ length: side ** 2 }, (_, patch) => [0, patch]);
+    if (!this.grids) return { sources, rows: side, columns: side };
+    const { patch_size: patch } = this.config.vision_config, grid = bestGrid({ width, height }, this.grids);
+    const across = grid.width / patch, down = grid.height / patch, wide = width / height > across / down;
+    const whole = (v) => Math.trunc(Number(v.toFixed(7))); // as transformers rounds
+    const top = wide ? (down - whole(height * (across / width))) >> 1 : 0;
+    const left = wide ? 0 : (across - whole(width * (down / height))) >> 1;
+    for (let y = top; y < down - top; y++) {
+      for (let x = left; x < across - left; x++) {
+        const tile = Math.floor(y / side) * (across / side) + Math.floor(x / side);
+        sources.push([1 + tile, (y % side) * side + (x % side)]);
+      }
+      sources.push(null);
+    }
+    return { sources, rows: down - 2 * top, columns: across - 2 * left };
+  }
+
+  /** The vision tower: a view -> [patches, width of the tower], the class token left out. */
   look(picture) {
     const { hidden_size: width, num_attention_heads: heads, num_hidden_layers: layers,
       patch_size: side, image_size: size, hidden_act } = this.config.vision_config;
@@ -130,6 +167,24 @@ export class PocketLlava {
     return this.#linear(y, n, "multi_modal_projector.linear_2");
   }
 
+  /** All picture tokens in the decoder's order. `projected`: from `project`, one a view. */
+  pack(projected, sources) {
+    const { hidden_size: width } = this.config.text_config;
+    const tokens = new Float32Array(sources.length * width);
+    sources.forEach((source, i) => {
+      const [view, patch] = source ?? [];
+      tokens.set(source ? projected[view].subarray(patch * width, (patch + 1) * width)
+        : this.#weight("image_newline").data, i * width);
+    });
+    return tokens;
+  }
+
+  /** A picture -> its picture tokens in the decoder's order. */
+  see(picture) {
+    const projected = this.views(picture).map((view) => this.project(this.look(view)));
+    return this.pack(projected, this.arrange(picture).sources);
+  }
+
   /** Turns queries or keys by their positions, in place: x and y of a pair lie half a head apart. */
   #rotate(x, positions) {
     const { head_dim: size, rope_parameters: rope, hidden_size: width } = this.config.text_config;
@@ -160,24 +215,28 @@ export class PocketLlava {
       const name = `language_model.model.layers.${layer}`;
       const norm = (what) => rmsNorm(x, this.#weight(`${name}.${what}.weight`), epsilon);
       const { keys, values } = this.cache.layers[layer];
-      const y = norm("input_layernorm");
-      const [q, k, v] = ["q", "k", "v"].map((p) => this.#linear(y, n, `${name}.self_attn.${p}_proj`));
-      this.#rotate(q, positions);
+      let y = norm("input_layernorm");
+      const [k, v] = ["k", "v"].map((p) => this.#linear(y, n, `${name}.self_attn.${p}_proj`));
       this.#rotate(k, positions);
       keys.set(k, start * width);
       values.set(v, start * width);
+      // what the others are after the last layer, nobody asks
+      const m = layer === layers - 1 ? 1 : n;
+      [x, y] = [x, y].map((rows) => rows.subarray(-m * width));
+      const q = this.#linear(y, m, `${name}.self_attn.q_proj`);
+      this.#rotate(q, positions.slice(-m));
       const looks = this.looks[layer] = new Float32Array(start + n);
-      const seen = attend(q, n, keys, values, width, heads, (i) => start + i + 1, looks);
-      add(x, this.#linear(seen, n, `${name}.self_attn.o_proj`));
-      const z = norm("post_attention_layernorm"), gate = this.#linear(z, n, `${name}.mlp.gate_proj`);
-      const up = this.#linear(z, n, `${name}.mlp.up_proj`);
+      const seen = attend(q, m, keys, values, width, heads, (i) => start + n - m + i + 1, looks);
+      add(x, this.#linear(seen, m, `${name}.self_attn.o_proj`));
+      const z = norm("post_attention_layernorm"), gate = this.#linear(z, m, `${name}.mlp.gate_proj`);
+      const up = this.#linear(z, m, `${name}.mlp.up_proj`);
       activations[hidden_act](gate);
       for (let i = 0; i < gate.length; i++) gate[i] *= up[i];
-      add(x, this.#linear(gate, n, `${name}.mlp.down_proj`));
+      add(x, this.#linear(gate, m, `${name}.mlp.down_proj`));
     }
     this.cache.length += n;
     this.cache.position = positions[n - 1] + 1;
-    const last = rmsNorm(x.slice(-width), this.#weight("language_model.model.norm.weight"), epsilon);
+    const last = rmsNorm(x, this.#weight("language_model.model.norm.weight"), epsilon);
     return this.#linear(last, 1, "language_model.lm_head");
   }
 
@@ -211,7 +270,7 @@ export class PocketLlava {
   /**
    * Reads a prompt up to its picture and keeps keys and values for every question to come.
    *
-   * `before`: the prompt's text up to the picture. `tokens`: from `project`. `kept`: the numbers of
+   * `before`: the prompt's text up to the picture. `tokens`: from `pack`. `kept`: the numbers of
    * the picture tokens that the decoder gets, each at its own position; all of them by default.
    */
   take(tokens, before, kept) {
@@ -225,16 +284,26 @@ export class PocketLlava {
     if (kept.length) this.#decode(x, kept.map((token) => start + token));
     this.cache.position = start + n;
     this.picture = { length: this.cache.length, position: this.cache.position };
-    this.kept = kept;
+    [this.kept, this.count] = [kept, n];
   }
 
-  /** For each layer, what share of the latest look went to each patch, averaged over the heads. */
-  #patches() {
+  /** For each layer, what share of the latest look went to each picture token, averaged over the heads. */
+  #shares() {
     const start = this.picture.length - this.kept.length;
     return this.looks.map((looks) => {
-      const shares = new Float32Array(this.columns ** 2);
-      this.kept.forEach((patch, i) => { shares[patch] = looks[start + i]; });
+      const shares = new Float32Array(this.count);
+      this.kept.forEach((token, i) => { shares[token] = looks[start + i]; });
       return shares;
+    });
+  }
+
+  /** Shares of picture tokens on the finest patches: those of the whole picture are spread over them. */
+  place(shares, { rows, columns }) {
+    const side = this.columns, part = side ** 2 / (rows * columns);
+    return Float32Array.from({ length: rows * columns }, (_, i) => {
+      const row = Math.floor(i / columns), column = i % columns;
+      const coarse = Math.floor(((row + 0.5) / rows) * side) * side + Math.floor(((column + 0.5) / columns) * side);
+      return part * shares[coarse] + (shares[side ** 2 + row * (columns + 1) + column] ?? 0);
     });
   }
 
@@ -243,7 +312,7 @@ export class PocketLlava {
    *
    * `after`: the prompt's text after the picture, from `ending`. Yields {id, logits, top, looks}: the
    * token, the logits that it was taken from, the `best` likeliest as {id, probability}, and the
-   * attention to the picture that it was taken with, [layers][patches]. The last one is the end.
+   * attention to the picture that it was taken with, [layers][picture tokens]. The last one is the end.
    */
   *answer(after, { most = 128, best = 5 } = {}) {
     Object.assign(this.cache, this.picture);
@@ -261,7 +330,7 @@ export class PocketLlava {
       const order = [...shares.keys()].sort((a, b) => shares[b] - shares[a]).slice(0, best);
       const [id] = order;
       const top = order.map((token) => ({ id: token, probability: shares[token] }));
-      yield { id, logits, top, looks: this.#patches() };
+      yield { id, logits, top, looks: this.#shares() };
       if (id === eos_token_id) return;
       logits = this.#read([id]);
     }

@@ -9,8 +9,8 @@ export function resize(picture, width, height) {
   if (![w, h, width, height].every(whole) || data.length !== 3 * w * h)
     throw new Error(`A picture of ${w} × ${h} with ${data.length} bytes cannot be made ${width} × ${height}: ${""
     }it takes whole sides from 1 on, and three bytes a pixel.`);
-  // Pillow's order, which shows in the last bit: rows first, unless that only makes more work
-  return w < width && h > height ? alongRows(alongColumns(picture, height), width)
+  // Pillow's order (since 13), which shows in the last bit: rows first, unless much more of the height goes
+  return h - height > 2 * Math.max(0, w - width) ? alongRows(alongColumns(picture, height), width)
     : alongColumns(alongRows(picture, width), height);
 }
 
@@ -55,6 +55,32 @@ function transpose({ width, height, data }) {
     for (let x = 0; x < width; x++)
       for (let c = 0; c < 3; c++) result[(x * height + y) * 3 + c] = data[(y * width + x) * 3 + c];
   return { width: height, height: width, data: result };
+}
+
+/** Of LLaVA-NeXT's grids, [height, width] each, the one that keeps most of a picture and wastes least. */
+export function bestGrid({ width: w, height: h }, grids) {
+  let best, most = 0, least = Infinity;
+  for (const [height, width] of grids) {
+    const scale = Math.min(width / w, height / h);
+    const kept = Math.min(Math.trunc(w * scale) * Math.trunc(h * scale), w * h), waste = width * height - kept;
+    if (kept > most || (kept === most && waste < least)) [best, most, least] = [{ width, height }, kept, waste];
+  }
+  return best;
+}
+
+/** [width, height]: the largest of a picture's proportions inside of a grid. */
+export const fitted = ({ width: w, height: h }, { width, height }) => (width / w < height / h
+  ? [width, Math.min(height, Math.ceil(h * (width / w)))] : [Math.min(width, Math.ceil(w * (height / h))), height]);
+
+/** A rectangle of a picture; what of it lies outside of the picture is black. */
+export function cut(picture, left, top, width, height) {
+  const data = new Uint8Array(width * height * 3);
+  const from = Math.max(0, left), to = Math.min(picture.width, left + width);
+  for (let y = Math.max(0, top); y < Math.min(picture.height, top + height); y++) {
+    const row = picture.data.subarray((y * picture.width + from) * 3, (y * picture.width + to) * 3);
+    data.set(row, ((y - top) * width + from - left) * 3);
+  }
+  return { width, height, data };
 }
 
 /** The picture as the processor hands it to the model: [3, height, width], about -2 to 2. */

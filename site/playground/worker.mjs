@@ -1,18 +1,21 @@
-// Runs the model beside the page, so that the page answers to its reader meanwhile.
+// Runs the models beside the page, so that the page answers to its reader meanwhile.
 //
-// In:  {id, turns, prompt, picture, covered, grey, keep}: a conversation about a picture, the last
-//      question unanswered; a newer one ends the one before. Out: {loaded, of} while the weights come, in
-//      bytes, `of` 0 where the server does not say it; {ready}, then {id, kept}, {id, step: {text, top,
-//      looks}} a token, {id, end}; or {id, error}.
+// In:  {model}: the name of the one that is to be loaded; {model, id, turns, prompt, picture, covered,
+//      grey, keep}: a conversation about a picture, the last question unanswered; a newer one ends the
+//      one before. Without `keep` the model gets all picture tokens.
+// Out: {model, loaded, of} while the weights come, in bytes, `of` 0 where the server does not say it;
+//      {model, ready}, or {model, error}; then {id, looked, of} a view of the picture, {id, kept, rows,
+//      columns}, {id, step: {text, top, looks}} a token, {id, end}; or {id, error}.
 
 import { ending, FILES, PocketLlava } from "./model.mjs";
 import { cover } from "./pictures.mjs";
 
-let model, latest;
-let seen = { data: [] }, tokens, read = {}; // what the model looked at last, and read into its cache
+const models = {}; // name -> a promise of it
+let latest; // the number of the newest question
+let seen = {}, read; // {model, views: [{data, tokens}]}: looked at last; and what of them its cache holds
 
 async function fetched(name, onBytes) {
-  const response = await fetch(new URL(`pocket-llava/${name}`, import.meta.url));
+  const response = await fetch(new URL(name, import.meta.url));
   if (!response.ok) throw new Error(`${name} is not beside the page; \`make playground\` puts it there.`);
   const reader = response.body.getReader(), parts = [], { headers } = response;
   // The length of a file that travels compressed is not that of what arrives here.
@@ -25,45 +28,54 @@ async function fetched(name, onBytes) {
   return new Blob(parts).arrayBuffer();
 }
 
-const loading = (async () => {
+async function load(name) {
   const files = {};
-  for (const name of FILES)
-    files[name] = await fetched(name, (loaded, of) => {
-      if (name === "model.safetensors") postMessage({ loaded, of });
+  for (const file of FILES)
+    files[file] = await fetched(`${name}/${file}`, (loaded, of) => {
+      if (file === "model.safetensors") postMessage({ model: name, loaded, of });
     });
-  model = new PocketLlava(files);
-  postMessage({ ready: true, columns: model.columns, layers: model.config.text_config.num_hidden_layers });
-})().catch((error) => postMessage({ error: error.message }));
+  return new PocketLlava(files);
+}
 
 const pause = () => new Promise((resolve) => setTimeout(resolve));
-const same = (a, b) => a.length === b.length && a.every((v, i) => v === b[i]);
+const same = (a, b) => a?.length === b.length && a.every((v, i) => v === b[i]);
 
 onmessage = async ({ data: asked }) => {
-  latest = asked.id;
-  await loading;
-  await pause(); // where several questions wait, only the newest is answered
-  if (!model || asked.id !== latest) return;
+  const { id, model: name } = asked;
+  latest = id;
   try {
-    await answer(asked);
+    const model = await (models[name] ??= load(name));
+    if (id === undefined) {
+      const { columns, config: { text_config: { num_hidden_layers: layers } } } = model;
+      return postMessage({ model: name, ready: true, columns, layers });
+    }
+    await pause(); // where several questions wait, only the newest is answered
+    if (id === latest) await answer(model, asked);
   } catch (error) {
-    postMessage({ id: asked.id, error: error.message });
+    if (id === undefined) delete models[name]; // to be tried again
+    postMessage({ id, model: name, error: error.message });
   }
 };
 
-async function answer({ id, turns, prompt, picture, covered, grey, keep }) {
-  const looked = cover(model.resized(picture), covered, model.columns, grey);
-  if (!same(looked.data, seen.data)) {
-    tokens = model.project(model.look(looked));
-    [seen, read] = [looked, {}];
+async function answer(model, { id, turns, prompt, picture, covered, grey, keep }) {
+  const { sources, ...grid } = model.arrange(picture);
+  const views = model.views(picture, (resized) => cover(resized, covered, model.columns, grey));
+  if (seen.model !== model) seen = { model, views: [] };
+  for (const [i, view] of views.entries()) {
+    if (same(seen.views[i]?.data, view.data)) continue;
+    seen.views[i] = { data: view.data, tokens: model.project(model.look(view)) };
+    read = null;
+    postMessage({ id, looked: i + 1, of: views.length });
     await pause();
     if (id !== latest) return;
   }
-  if (read.keep !== keep) {
-    const kept = model.choose(tokens, keep);
-    model.take(tokens, prompt.before, kept);
-    read = { keep, kept };
+  const wanted = [keep, grid.rows, grid.columns].join();
+  if (read !== wanted) {
+    const tokens = model.pack(seen.views.map((view) => view.tokens), sources);
+    model.take(tokens, prompt.before, keep === undefined ? keep : model.choose(tokens, keep));
+    read = wanted;
   }
-  postMessage({ id, kept: read.kept });
+  postMessage({ id, kept: model.kept, ...grid });
   const ids = [];
   const typed = turns.map(({ question, answer }) => ({ answer, question: model.tokenizer.withoutSpecials(question).trim() }));
   if (!typed.at(-1).question) throw new Error("Special tokens are taken out of a question, and nothing is left of this one.");
@@ -72,7 +84,8 @@ async function answer({ id, turns, prompt, picture, covered, grey, keep }) {
     if (id !== latest) return;
     ids.push(step.id);
     const top = step.top.map(({ id, probability }) => ({ text: model.tokenizer.show(id), probability }));
-    postMessage({ id, step: { text: model.tokenizer.decode(ids).trim(), top, looks: step.looks } });
+    postMessage({ id, step: { text: model.tokenizer.decode(ids).trim(), top,
+      looks: step.looks.map((shares) => model.place(shares, grid)) } });
   }
   postMessage({ id, end: true });
 }

@@ -137,6 +137,35 @@ def test_a_visitor_asks_and_changes_the_scene(browser, address):
         page.screenshot(path=SHOTS / f"{browser.browser_type.name}-desk.png", full_page=True)
 
 
+def test_the_second_model_reads_a_page(browser, address):
+    with opened(browser, viewport={"width": 1280, "height": 1000}) as page:
+        page.goto(address)
+        answered(page)
+        page.get_by_role("button", name="pocket-llava-next").click()
+        expect(page.locator("#asked")).to_have_text("What does line 2 say?")
+        assert answered(page)
+        expect(page.locator("#truth")).to_have_text("The truth: 21 Rose Lane")
+        expect(page.locator("#shapes")).to_be_hidden()
+
+        # both places are drawn, the model's and the true one; attention on the patches of its tiles
+        page.get_by_role("button", name="Give the box of the name of the shop.").click()
+        assert len(re.findall(r"<loc_\d\d>", answered(page, "Give the box"))) == 4
+        for kind in "found", "true":
+            assert page.locator(f"#overlay .{kind}").count() == 1
+        page.check("#looking")
+        assert page.locator("#overlay .veil").count() == 16 * 16
+        page.screenshot(path=SHOTS / f"{browser.browser_type.name}-page.png", full_page=True)
+
+        page.get_by_role("button", name="a diagram").click()
+        expect(page.locator("#canvas")).to_have_attribute("width", "384")
+        answered(page)
+        page.get_by_role("button", name="pocket-llava: scenes").click()
+        expect(page.locator("#canvas")).to_have_attribute("width", "384")
+        expect(page.locator("#canvas")).to_have_attribute("height", "384")
+        assert answered(page, "What is in the picture?").count("a ") > 0
+        expect(page.locator("#pages")).to_be_hidden()
+
+
 def way(page):
     """From the middle of the shape that is chosen to the picture's, as places on the screen."""
     points = page.locator("#overlay .selected").get_attribute("points").split()

@@ -1,4 +1,4 @@
-// The playground's model against what Pillow and PyTorch gave: `python -m recipes.playground`.
+// The playground's models against what Pillow and PyTorch gave: `python -m recipes.playground`.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -6,27 +6,27 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { ending, FILES, PocketLlava } from "../../site/playground/model.mjs";
-import { cover, resize } from "../../site/playground/pictures.mjs";
+import { cover, cut, resize } from "../../site/playground/pictures.mjs";
 import { readSafetensors } from "../../site/playground/safetensors.mjs";
 import { readPng } from "./png.mjs";
 
 const here = (path) => new URL(path, import.meta.url);
-const folder = "../../data/pocket-llava/";
-const cases = JSON.parse(readFileSync(here("cases.json")));
+const [cases, next] = ["cases.json", "next.json"].map((name) => JSON.parse(readFileSync(here(name))));
 const world = JSON.parse(readFileSync(here("../../site/playground/world.json")));
 const read = (path) => { // of its own: small Buffers share memory
   const file = readFileSync(here(path));
   return file.buffer.slice(file.byteOffset, file.byteOffset + file.length);
 };
-const files = Object.fromEntries(FILES.map((name) => [name, read(folder + name)]));
-const model = new PocketLlava(files);
+const filesOf = (name) => Object.fromEntries(FILES.map((file) => [file, read(`../../data/${name}/${file}`)]));
+const files = filesOf("pocket-llava"), nextFiles = filesOf("pocket-llava-next");
+const model = new PocketLlava(files), nextModel = new PocketLlava(nextFiles);
 const pictures = cases.scenes.map(({ file }) => readPng(readFileSync(here(file))));
 
 const { before } = world.prompt;
 const after = (question, earlier = []) => ending(world.prompt, [...earlier, { question }]);
-const see = (picture, kept) => model.take(model.project(model.look(model.resized(picture))), before, kept);
-const say = (question, earlier) =>
-  model.tokenizer.decode([...model.answer(after(question, earlier))].map((step) => step.id)).trim();
+const see = (picture, by = model) => by.take(by.see(picture), before);
+const say = (question, earlier, by = model) =>
+  by.tokenizer.decode([...by.answer(after(question, earlier))].map((step) => step.id)).trim();
 const numbers = (text) => {
   const bytes = Buffer.from(text, "base64");
   return Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i));
@@ -38,10 +38,11 @@ const apart = (a, b) => a.reduce((most, v, i) => {
 }, 0);
 
 test("text becomes the tokens that the tokenizers library makes, and text again", () => {
-  for (const { text, ids } of cases.texts) {
-    assert.deepEqual(model.tokenizer.encode(text), ids, text);
-    assert.equal(model.tokenizer.decode(ids), text);
-  }
+  for (const [{ tokenizer }, { texts }] of [[model, cases], [nextModel, next]])
+    for (const { text, ids } of texts) {
+      assert.deepEqual(tokenizer.encode(text), ids, text);
+      assert.equal(tokenizer.decode(ids), text);
+    }
 });
 
 test("special tokens are taken out of what visitors type, however they are nested", () => {
@@ -56,37 +57,71 @@ test("special tokens are taken out of what visitors type, however they are neste
 
 test("pictures are resized as Pillow does it, byte for byte", () => {
   for (const { box: [left, top, right, bottom], sizes, sha256 } of cases.resizes) {
-    let picture = { width: right - left, height: bottom - top, data: [] };
-    for (let y = top; y < bottom; y++) {
-      const start = (y * pictures[0].width + left) * 3;
-      picture.data.push(...pictures[0].data.subarray(start, start + picture.width * 3));
-    }
+    let picture = cut(pictures[0], left, top, right - left, bottom - top);
     for (const size of sizes) picture = resize(picture, ...size);
     assert.equal(createHash("sha256").update(picture.data).digest("hex"), sha256, `${[left, top, right, bottom]}`);
   }
 });
 
-test("logits are PyTorch's within 1e-3, attention to each patch in each layer within 1e-5", (t) => {
-  see(pictures[0]);
-  let largest = 0, looked = 0;
-  for (const { question, ids, logits, looks } of cases.steps) {
-    const image = ids.filter((id) => id === model.config.image_token_index).length;
-    const typed = [...model.tokenizer.first, ...model.tokenizer.encode(before)];
-    assert.equal(image, model.columns ** 2);
-    assert.deepEqual(ids.slice(0, typed.length), typed);
-    assert.deepEqual(ids.slice(typed.length + image), model.tokenizer.encode(after(question)));
-    const made = [...model.answer(after(question), { most: logits.length })];
-    assert.equal(made.length, logits.length);
-    for (const [i, wanted] of logits.entries()) {
-      largest = Math.max(largest, apart(numbers(wanted), made[i].logits));
-      const layers = made[i].looks, wantedLooks = numbers(looks[i]);
-      assert.equal(layers.length * layers[0].length, wantedLooks.length);
-      looked = Math.max(looked, apart(wantedLooks, layers.flatMap((shares) => [...shares])));
-    }
+test("pictures of any size are cut into the tiles of transformers, byte for byte, and into as many tokens", () => {
+  for (const { size, views, tokens, sha256 } of next.tiled) {
+    const picture = resize(pictures[0], ...size), made = nextModel.views(picture), hash = createHash("sha256");
+    for (const { data } of made) hash.update(data);
+    assert.deepEqual([made.length, hash.digest("hex")], [views, sha256], `${size}`);
+    const { sources, rows, columns } = nextModel.arrange(picture);
+    assert.equal(sources.length, tokens, `${size}`);
+    assert.equal(rows * (columns + 1), tokens - nextModel.columns ** 2);
   }
-  t.diagnostic(`largest difference of logits ${largest.toExponential(1)}, of attention ${looked.toExponential(1)}`);
-  assert.ok(largest < 1e-3, `${largest}`);
+});
+
+/** How far logits and attention are from PyTorch's, for the picture that `by` has seen. */
+function differences(by, { question, ids, logits, looks }) {
+  let largest = 0, looked = 0;
+  const image = ids.filter((id) => id === by.config.image_token_index).length;
+  const typed = [...by.tokenizer.first, ...by.tokenizer.encode(before)];
+  assert.equal(image, by.count);
+  assert.deepEqual(ids.slice(0, typed.length), typed);
+  assert.deepEqual(ids.slice(typed.length + image), by.tokenizer.encode(after(question)));
+  const made = [...by.answer(after(question), { most: logits.length })];
+  assert.equal(made.length, logits.length);
+  for (const [i, wanted] of logits.entries()) {
+    largest = Math.max(largest, apart(numbers(wanted), made[i].logits));
+    const layers = made[i].looks, wantedLooks = numbers(looks[i]);
+    assert.equal(layers.length * layers[0].length, wantedLooks.length);
+    looked = Math.max(looked, apart(wantedLooks, layers.flatMap((shares) => [...shares])));
+  }
+  assert.ok(largest < 1e-4, `${largest}`);
   assert.ok(looked < 1e-5, `${looked}`);
+  return `largest difference of logits ${largest.toExponential(1)}, of attention ${looked.toExponential(1)}`;
+}
+
+test("logits are PyTorch's within 1e-4, attention to each patch in each layer within 1e-5", (t) => {
+  see(pictures[0]);
+  for (const step of cases.steps) t.diagnostic(differences(model, step));
+});
+
+for (const { file, answers, steps } of next.pages)
+  test(`tiles of ${file}: logits, attention and every answer are PyTorch's`, (t) => {
+    see(readPng(readFileSync(here(file))), nextModel);
+    t.diagnostic(differences(nextModel, steps));
+    assert.ok(Object.keys(answers).length >= 5);
+    for (const [question, answer] of Object.entries(answers)) assert.equal(say(question, [], nextModel), answer, question);
+  });
+
+test("attention is drawn where the patches are that got it, and none is lost", () => {
+  for (const size of [[192, 288], [384, 96], [150, 131]]) {
+    const [width, height] = size, order = nextModel.arrange({ width, height }), { sources, rows, columns } = order;
+    const shares = new Float32Array(sources.length), at = 3 * columns + 5, patch = 64 + 3 * (columns + 1) + 5;
+    shares[patch] = 0.25; // row 3, column 5 of the tiles
+    shares[patch + columns - 5] = 0.5; // the end of that row
+    assert.equal(sources[patch + columns - 5], null);
+    const placed = nextModel.place(shares, order);
+    assert.deepEqual([placed.length, placed[at], placed.reduce((a, b) => a + b)], [rows * columns, 0.25, 0.25]);
+    shares.fill(0).fill(1 / 64, 0, 64); // the whole picture, evenly
+    for (const share of nextModel.place(shares, order)) assert.ok(Math.abs(share * rows * columns - 1) < 1e-6);
+  }
+  const plain = Float32Array.from({ length: 64 }, (_, i) => i);
+  assert.deepEqual(model.place(plain, model.arrange(pictures[0])), plain);
 });
 
 test("the likeliest next tokens are in order, and the first is the one taken", () => {
@@ -103,7 +138,7 @@ test("the likeliest next tokens are in order, and the first is the one taken", (
 });
 
 test("with some picture tokens kept, the choice and the logits are PyTorch's", () => {
-  const tokens = model.project(model.look(model.resized(pictures[0])));
+  const tokens = model.see(pictures[0]);
   for (const { question, kept, logits } of cases.pruned) {
     assert.deepEqual(model.choose(tokens, kept.length), kept);
     model.take(tokens, before, kept);
@@ -175,11 +210,11 @@ test("a file of weights that cannot be read is said to be what it is", () => {
 });
 
 test("files that are damaged, missing, or of another model are said to be", () => {
-  const given = (name, content) => () => new PocketLlava({ ...files, [name]: new TextEncoder().encode(content) });
-  const changed = (name, change) => {
-    const json = JSON.parse(new TextDecoder().decode(files[name]));
+  const given = (name, content, all = files) => () => new PocketLlava({ ...all, [name]: new TextEncoder().encode(content) });
+  const changed = (name, change, all = files) => {
+    const json = JSON.parse(new TextDecoder().decode(all[name]));
     change(json);
-    return given(name, JSON.stringify(json));
+    return given(name, JSON.stringify(json), all);
   };
   for (const name of FILES.filter((file) => file.endsWith(".json"))) {
     assert.throws(given(name, new TextDecoder().decode(files[name]).slice(0, -20)), new RegExp(`${name} is missing or damaged`));
@@ -190,8 +225,16 @@ test("files that are damaged, missing, or of another model are said to be", () =
   assert.throws(changed("config.json", (c) => { delete c.text_config.rope_parameters; }), /rotary/);
   assert.throws(changed("processor_config.json", (c) => { c.image_processor.resample = 3; }), /bilinear/);
   assert.throws(changed("tokenizer.json", (c) => { c.model.type = "Unigram"; }), /Unigram/);
+  assert.throws(changed("config.json", (c) => { c.model_type = "llava_next"; }), /whole tiles/);
+  assert.throws(changed("processor_config.json", (c) => { c.image_processor.size = { shortest_edge: 96 }; }), /the tower's size/);
+  const grids = (change) => changed("config.json", (c) => change(c.image_grid_pinpoints), nextFiles);
+  for (const wrong of [grids((all) => all.pop()), grids((all) => { all[0][0] = 100; }),
+    changed("config.json", (c) => { delete c.image_grid_pinpoints; }, nextFiles),
+    changed("config.json", (c) => { c.model_type = "llava"; }, nextFiles),
+    changed("processor_config.json", (c) => { c.image_processor.crop_size.height = 48; }, nextFiles)])
+    assert.throws(wrong, /whole tiles/);
   const other = changed("config.json", (c) => { c.vision_config.intermediate_size = 64; c.vision_config.hidden_size = 96; })();
-  assert.throws(() => other.look(other.resized(pictures[0])), /does not fit|no tensor/);
+  assert.throws(() => other.look(other.views(pictures[0])[0]), /does not fit|no tensor/);
 });
 
 test("a question that is empty or too long is refused at once, and odd ones are answered", () => {
@@ -205,9 +248,9 @@ test("a question that is empty or too long is refused at once, and odd ones are 
 
 test("a picture of any size is taken, and one without pixels refused", () => {
   for (const [width, height] of [[1, 1], [5000, 10], [1, 700]]) {
-    const { data } = model.resized({ width, height, data: new Uint8Array(3 * width * height).fill(200) });
+    const [{ data }] = model.views({ width, height, data: new Uint8Array(3 * width * height).fill(200) });
     assert.ok(data.length === 3 * 96 * 96 && data.every((v) => v === 200), `${width} × ${height}`);
   }
   for (const [width, height, bytes] of [[0, 5, 0], [2, 2, 16], [2, 2, 11], [1.5, 2, 9], [undefined, 2, 12]])
-    assert.throws(() => model.resized({ width, height, data: new Uint8Array(bytes) }), /three bytes a pixel/);
+    assert.throws(() => nextModel.views({ width, height, data: new Uint8Array(bytes) }), /three bytes a pixel/);
 });
