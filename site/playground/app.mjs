@@ -195,7 +195,8 @@ function progress({ looked, of, kept, rows, columns, step, end, error }) {
     last.done = true;
     $("answer").removeAttribute("aria-busy");
     if (!last.text) say("answer", NOTHING);
-    if (truth()) say("truth", `The truth: ${truth()}`);
+    const right = truth();
+    if (right) say("truth", `The truth${places(right, world).length ? ", dotted" : ""}: ${right}`);
     const sure = last.steps.map(({ top }) => top[0].probability);
     showTop(sure.indexOf(Math.min(...sure)), ", the least certain");
     if ($("follow").checked) showControls();

@@ -171,6 +171,7 @@ test("the second model is loaded when it is chosen, looks at a page, and what is
   ask(located.question);
   step("<loc_01>"); // half a point, as it comes
   answer("<loc_01><loc_02>");
+  assert.equal($("truth").text, `The truth, dotted: ${located.truth}`);
   const kinds = $("overlay").children.map((part) => part.attributes.class);
   assert.ok(kinds.includes("found") && kinds.includes("true"));
 });
