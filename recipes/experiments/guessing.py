@@ -3,9 +3,9 @@
 Receipts of the split "test" whose total is larger than every price, asked twice. *total*: as drawn,
 then with the total and the largest price exchanged, so that the largest amount stands in the row of
 an item. *price*: as drawn, then with the names of the first two items exchanged: the price asked
-for stands in another row. The look of the page stays as it is. `said` sorts the answers: "what
-stands there", "what stood there" (before the change), "the largest" (of the other amounts),
-"something else". Three sets of other pages.
+for stands in another row. The look of the page stays as it is. `said` sorts the answers by their
+amount: "what stands there", "what stood there" (before the change), "the largest" (of the other
+amounts), "another amount" of the page, "no amount of the page". Three sets of other pages.
 """
 
 from __future__ import annotations
@@ -82,10 +82,13 @@ def run(asked: str, page: str, first_seed: int) -> list[dict]:
 
 def sort(answer: str, here: str, before: str, page) -> str:
     """What an answer is: what stands on the page, what stood there before, or what else."""
-    prices = [item["price"] for item in page.fields["items"]]
-    others = [text for text in (*prices, page.fields["total"]) if text != here]
-    if vh.evaluation.exact(answer, {"answer": here}):
+    said = amount(answer)
+    if said == amount(here):
         return "what stands there"
-    if amount(answer) == amount(max(others, key=amount)):
+    prices = [item["price"] for item in page.fields["items"]]
+    others = [amount(text) for text in (*prices, page.fields["total"]) if text != here]
+    if said == max(others):
         return "the largest"
-    return "what stood there" if amount(answer) == amount(before) else "something else"
+    if said == amount(before):
+        return "what stood there"
+    return "another amount" if said in others else "no amount of the page"
