@@ -167,6 +167,7 @@ def test_what_is_imported_is_declared():
 
 OURS = {"vlm_helpers", "recipes", "tests", "tools", "conftest"}
 INSIDE = {  # what runs inside a tool, in its own environment, or with packages of its own
+    "notebooks/05_documents_charts_and_screens.ipynb": {"rapidocr"},  # recipes/ocr.txt
     "notebooks/10_shipping.ipynb": {"openai"},  # recipes/shipping.txt
     "recipes/experiments/_programs.py": {"openai"},  # recipes/shipping.txt
     "recipes/experiments/ocr.py": {"rapidocr"},  # recipes/ocr.txt
