@@ -292,8 +292,8 @@ def _one_each(name: str, given: Any, answers: list[str], place: int) -> list[flo
             raise RewardError(
                 name,
                 f"gives {value!r:.40} to the answer {answer!r:.60}: it must be a finite number. "
-                "TRL passes over None and NaN, and one infinite reward makes its whole group's "
-                "advantages 0, without any warning.",
+                "TRL leaves out None and NaN, or counts them as 0 beside another reward, and one "
+                "infinite reward makes its whole group's advantages 0.",
                 answer,
                 place,
             )
