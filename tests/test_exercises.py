@@ -181,16 +181,17 @@ def test_error_is_explained_where_the_exercise_can():
     def explaining(answer, materials):
         call(answer, 1, because={"index out": "Count from zero."})
 
-    message = judge(make(explaining), lambda number: [][0]).message
-    assert message.endswith("Count from zero.")
-    assert judge(make(explaining), lambda number: {}[0]).message.endswith(".")
+    assert "). Count from zero. (A hint: " in judge(make(explaining), lambda number: [][0]).message
+    assert "). (A hint: " in judge(make(explaining), lambda number: {}[0]).message
 
 
 def test_error_without_source_or_words():
     scope = {}
     exec("def learner(number): raise RuntimeError", scope)
-    message = judge(make(calling(1)), scope["learner"]).message
-    assert message == "Your function raised RuntimeError (line 1 of the cell)."
+    exercise = make(calling(1))
+    said = "Your function raised RuntimeError (line 1 of the cell)."
+    hint = f'(A hint: `vh.exercises.hint("{exercise.name}")`.)'
+    assert judge(exercise, scope["learner"]).message == f"{said} {hint}"
 
 
 def test_endless_recursion_is_an_error_like_any_other():
