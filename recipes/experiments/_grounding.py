@@ -1,4 +1,4 @@
-"""What the experiments on grounding share: their pictures, and a quick way to ask much of each."""
+"""What experiments share: the pocket models in float32, and a quick way to ask much of a picture."""
 
 from __future__ import annotations
 

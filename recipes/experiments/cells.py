@@ -10,10 +10,10 @@ share in that column (empty where there is none). Three sets of other tables.
 
 from __future__ import annotations
 
-import functools
 import re
 
 import vlm_helpers as vh
+from recipes.experiments import _grounding
 
 EACH = 30  # questions in a set
 SETS = (90_000, 91_000, 92_000)  # first seeds
@@ -21,11 +21,6 @@ SETS = (90_000, 91_000, 92_000)  # first seeds
 
 def settings() -> list[dict]:
     return [{"first_seed": seed} for seed in SETS]
-
-
-@functools.cache
-def _model() -> vh.VLM:
-    return vh.load("pocket-llava-next", dtype="float32")
 
 
 def places(page) -> dict[tuple[int, int], str]:
@@ -42,7 +37,8 @@ def form(text: str) -> str:
 
 def run(first_seed: int) -> list[dict]:
     exam = vh.evaluation.exam(vh.pages, "cell", EACH, first_seed=first_seed, kind="table")
-    answers = vh.evaluation.quiz(_model(), exam, batch_size=6, max_new_tokens=16)
+    vlm = _grounding.model("pocket-llava-next")
+    answers = vh.evaluation.quiz(vlm, exam, batch_size=6, max_new_tokens=16)
     rows = []
     for (page, question), one in zip(exam.pairs, answers.rows):
         asked = tuple(map(int, question.objects[-1].name.split(".")[1:]))

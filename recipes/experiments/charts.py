@@ -9,9 +9,8 @@ the answer is right: within 5 %. Three sets of other charts.
 
 from __future__ import annotations
 
-import functools
-
 import vlm_helpers as vh
+from recipes.experiments import _grounding
 
 EACH = 30  # questions in a set
 SETS = (80_000, 81_000, 82_000)  # first seeds
@@ -20,11 +19,6 @@ number = vh.evaluation.written_number
 
 def settings() -> list[dict]:
     return [{"picture": p, "first_seed": seed} for p in ("page", "grey") for seed in SETS]
-
-
-@functools.cache
-def _model() -> vh.VLM:
-    return vh.load("pocket-llava-next", dtype="float32")
 
 
 def score(answer: str, item: dict) -> float:
@@ -38,8 +32,9 @@ def highest(page) -> float:
 
 def run(picture: str, first_seed: int) -> list[dict]:
     exam = vh.evaluation.exam(vh.pages, "value", EACH, first_seed=first_seed, kind="bars")
+    vlm = _grounding.model("pocket-llava-next")
     ask = vh.evaluation.blind if picture == "grey" else vh.evaluation.quiz
-    answers = ask(_model(), exam, score=score, batch_size=6, max_new_tokens=16)
+    answers = ask(vlm, exam, score=score, batch_size=6, max_new_tokens=16)
     rows = []
     for (page, question), one in zip(exam.pairs, answers.rows):
         top, said = highest(page), number(one["answer"])

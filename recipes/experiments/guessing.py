@@ -10,10 +10,10 @@ amounts), "another amount" of the page, "no amount of the page". Three sets of o
 
 from __future__ import annotations
 
-import functools
 import re
 
 import vlm_helpers as vh
+from recipes.experiments import _grounding
 
 EACH = 30  # receipts in a set
 SETS = (70_000, 71_000, 72_000)  # first seeds
@@ -26,11 +26,6 @@ def settings() -> list[dict]:
         {"asked": asked, "page": page, "first_seed": seed}
         for asked in ("total", "price") for page in ("as drawn", "changed") for seed in SETS
     ]  # fmt: skip
-
-
-@functools.cache
-def _model() -> vh.VLM:
-    return vh.load("pocket-llava-next", dtype="float32")
 
 
 def changed(page, asked: str):
@@ -72,7 +67,8 @@ def run(asked: str, page: str, first_seed: int) -> list[dict]:
         "What is the total?" if asked == "total" else f"What does {name} cost?" for name in names
     ]  # fmt: skip
     pictures = [one.image for one in shown]
-    answers = _model().ask(pictures, questions, batch_size=10, max_new_tokens=16)
+    vlm = _grounding.model("pocket-llava-next")
+    answers = vlm.ask(pictures, questions, batch_size=10, max_new_tokens=16)
     return [
         {"seed": now.seed, "said": sort(answer, stands(now, asked, name),
                                         stands(before, asked, name), now)}

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 import vlm_helpers as vh
+from recipes.experiments import _grounding
 
 LIBRARIES = ("rapidocr", "onnxruntime")
 ASKED = {
@@ -61,7 +62,8 @@ def run(reader: str, kind: str) -> list[dict]:
             found = [int(there(question, lines)) for question in asked]
         else:
             pictures = [page.image] * len(asked)
-            answers = _vlm(reader).ask(pictures, [q.text for q in asked], max_new_tokens=32)
+            vlm = _grounding.model(reader)
+            answers = vlm.ask(pictures, [q.text for q in asked], max_new_tokens=32)
             found = [None] * len(asked)
         rows += [
             {"seed": page.seed, "skill": question.skill, "truth": question.answer,
@@ -69,11 +71,6 @@ def run(reader: str, kind: str) -> list[dict]:
             for question, answer, one in zip(asked, answers, found)
         ]  # fmt: skip
     return rows
-
-
-@functools.cache
-def _vlm(name: str) -> vh.VLM:
-    return vh.load(name, dtype="float32")
 
 
 # --- reading --------------------------------------------------------------------------------------

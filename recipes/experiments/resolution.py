@@ -11,9 +11,8 @@ the wrong place. Questions whose answer is "none" are left out: they need no rea
 
 from __future__ import annotations
 
-import functools
-
 import vlm_helpers as vh
+from recipes.experiments import _grounding
 
 KINDS = ("receipt", "form", "table")
 SKILLS = ("total", "price", "field", "cell")
@@ -28,11 +27,6 @@ def settings() -> list[dict]:
         {"picture": picture, "scale": scale, "first_seed": seed}
         for picture, scale in shown for seed in SETS
     ]  # fmt: skip
-
-
-@functools.cache
-def _model() -> vh.VLM:
-    return vh.load("pocket-llava-next", dtype="float32")
 
 
 def smaller(page, scale: float):
@@ -58,11 +52,12 @@ def run(picture: str, scale: float, first_seed: int) -> list[dict]:
     items = [
         {**item, "image": smaller(page, scale)} for item, (page, _) in zip(exam, exam.pairs)
     ]  # fmt: skip
+    vlm = _grounding.model("pocket-llava-next")
     ask = vh.evaluation.blind if picture == "grey" else vh.evaluation.quiz
-    answers = ask(_model(), items, batch_size=10, max_new_tokens=32)
+    answers = ask(vlm, items, batch_size=10, max_new_tokens=32)
     rows = []
     for (page, question), item, one in zip(exam.pairs, items, answers.rows):
-        shown = _model().processor.image_processor(item["image"], return_tensors="pt")
+        shown = vlm.processor.image_processor(item["image"], return_tensors="pt")
         place = question.objects[-1]
         rows.append({
             "skill": question.skill, "tiles": len(shown["pixel_values"][0]) - 1,
