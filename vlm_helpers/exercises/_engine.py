@@ -129,19 +129,19 @@ def judge(exercise: Exercise, answer: Any) -> Result:
 
     Only what `exercise.materials` raises comes through: that is not the answer's fault.
     """
+    name = exercise.name
+    hint = f'`vh.exercises.hint("{name}")`'
     try:
         _expect_attempt(exercise, answer)
         materials = exercise.materials()
         with _random_state_kept(), _odd_answers_wrong():
             exercise.examine(answer, materials)
     except NotAttempted as reason:
-        name = exercise.name
-        help = f'`vh.exercises.hint("{name}")` helps, `vh.exercises.solution("{name}")` shows how.'
+        help = f'{hint} helps, `vh.exercises.solution("{name}")` shows how.'
         return Result(name, NOT_ATTEMPTED, f"{reason} Stuck? {help}")
     except Wrong as reason:
-        help = f'(A hint: `vh.exercises.hint("{exercise.name}")`.)'
-        return Result(exercise.name, WRONG, f"{reason} {help}")
-    return Result(exercise.name, RIGHT, exercise.takeaway)
+        return Result(name, WRONG, f"{reason} (A hint: {hint}.)")
+    return Result(name, RIGHT, exercise.takeaway)
 
 
 @contextlib.contextmanager
