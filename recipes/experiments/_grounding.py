@@ -1,4 +1,4 @@
-"""What experiments share: the pocket models in float32, and a quick way to ask much of a picture."""
+"""What experiments share: the pocket models in float32, and a quick way to ask a picture a lot."""
 
 from __future__ import annotations
 
