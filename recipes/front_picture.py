@@ -1,13 +1,12 @@
 """Draws the picture of the front page, `docs/front.png`: `python -m recipes.front_picture`.
 
-Three in one: what pocket-llava answers, what a wrong prompt template costs it, and when binding
-comes in a training. The first is computed here, the others come from the stored experiments of
-notebooks 03 and 07.
+Above: what pocket-llava-next answers about a receipt, things and a screen, right or wrong. Below:
+what resolution buys, what a wrong prompt template costs, and when binding comes in a training. The
+answers are computed here, the rest comes from the stored experiments of notebooks 05, 03 and 07.
 """
 
 from __future__ import annotations
 
-import itertools
 import textwrap
 from pathlib import Path
 
@@ -16,11 +15,17 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
 import vlm_helpers as vh
+from recipes.pocket_llava_next import scores
 
 PICTURE = Path(__file__).parents[1] / "docs" / "front.png"
-SEED = 12  # of the scene
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#C4C4C4"
 INK = "#333333"
+ASKED = {  # kind of page: its seed, and of which skills a question is shown
+    "receipt": (40004, ("price", "total", "exists", "count")),
+    "things": (40005, ("exists_random", "exists_adversarial", "relation", "locate")),
+    "screen": (40003, ("tab", "entry", "ticked", "click")),
+}
+JUDGES = {"locate": scores.located, "click": scores.clicks}  # by default: letter for letter
 TEMPLATES = {  # as the experiment calls them: as the picture does
     "right": "as trained",
     "lower-case roles": "user: for USER:",
@@ -36,37 +41,68 @@ LINES = {  # of binding: objects in the picture, and the line's colour
 }
 
 
-def answers(vlm, scene) -> list[tuple[str, str]]:
-    """Questions about a scene with the model's answers, one of each skill that is shown."""
-    asked = []
-    for skill in ("count", "color", "relation"):
-        for question in scene.questions([skill])[:1]:
-            asked.append((question.text, vlm.ask(scene.image, question.text)))
-    return asked
+def is_right(page, question, answer: str) -> bool:
+    judge = JUDGES.get(question.skill, scores.exact)
+    return next(iter(judge([answer], [question.answer], [(page, question)]).values())) == 1
 
 
-def located(vlm, scene):
-    """A question where something is, the answer as text and as a box, and the true box."""
-    asked = (scene.questions(["locate"], seed=seed)[0] for seed in itertools.count())
-    question = next(q for q in asked if q.answer != "none")
-    said = vlm.ask(scene.image, question.text)
-    return question.text, said, vh.boxes.parse(said, "pocket-llava").boxes[0]
+def draw(ax, page, answer: str, color: str) -> None:
+    """Boxes and points of an answer."""
+    said = vh.boxes.parse(answer, "pocket-llava")
+    width, height = page.size
+    for box in said.boxes:
+        corner, size = (box.x0 * width, box.y0 * height), (box.x1 - box.x0, box.y1 - box.y0)
+        ax.add_patch(
+            Rectangle(corner, size[0] * width, size[1] * height, fill=False, ec=color, lw=2.5)
+        )
+    for point in said.points:
+        ax.plot(point.x * width, point.y * height, "o", mfc="none", mec=color, mew=2.5, ms=15)
 
 
-def show_scene(ax, beside, vlm, scene) -> None:
-    question, said, box = located(vlm, scene)
-    ax.imshow(scene.image)
-    width, height = scene.image.size
-    x0, y0, x1, y1 = box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height
-    ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=INK, lw=2, ls="--"))
+def show_page(ax, beside, vlm, kind: str) -> None:
+    seed, skills = ASKED[kind]
+    page = vh.pages.sample(seed, "test", kind=kind)
+    ax.imshow(page.image, interpolation="antialiased")
+    ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, fill=False, ec=GREY, lw=1))
+    ax.set_anchor("NW")
     ax.axis("off")
-    ax.set_title("Ask: every answer is computed, offline", loc="left")
-    for place, (asked, answer) in enumerate([*answers(vlm, scene), (question, said)]):
-        asked = textwrap.fill(asked, 32)
-        lower = 0.07 * (1 + asked.count("\n"))
-        beside.text(0, 0.98 - 0.26 * place, asked, va="top", fontsize=9.5)
-        beside.text(0.03, 0.98 - 0.26 * place - lower, answer, va="top", fontsize=9.5, color=BLUE)
+    y, line = 0.98, 0.062
+    for question in (page.questions([skill])[0] for skill in skills):
+        answer = vlm.ask(page.image, question.text)
+        right = is_right(page, question, answer)
+        color = BLUE if right else VERMILION
+        shown = answer
+        if question.skill in JUDGES:
+            draw(ax, page, answer, color)
+            shown = "see the picture"
+        asked = textwrap.fill(question.text, 29)
+        beside.text(0, y, asked, va="top", fontsize=9.5)
+        y -= line * (1 + asked.count("\n"))
+        if right:
+            shown = f"\N{CHECK MARK} {shown}"
+        elif question.skill in JUDGES:
+            shown = f"\N{MULTIPLICATION X} {shown}"
+        else:
+            shown = f"\N{MULTIPLICATION X} {shown} (true: {question.answer})"
+        beside.text(0.02, y, shown, va="top", fontsize=9.5, color=color)
+        y -= 1.75 * line
     beside.axis("off")
+
+
+def show_resolution(ax) -> None:
+    stored = vh.evaluation.experiment("resolution")
+    pages = stored[stored["picture"] == "page"].groupby("scale")
+    right, count = pages["right"].sum(), pages["right"].size()
+    spans = [vh.evaluation.interval(int(k), int(n)) for k, n in zip(right, count)]
+    share = right / count
+    ax.plot(share.index, share, color=BLUE, marker="o")
+    ax.vlines(share.index, *zip(*spans), color=BLUE)
+    ax.set(
+        ylim=(0, 1), yticks=(0, 0.5, 1), xticks=list(share.index), xlim=(0.2, 1.05),
+        ylabel="fields and cells read", xlabel="size of the page that the model sees",
+    )  # fmt: skip
+    ax.set_xticklabels(["a quarter", "half", "three quarters", "whole"], fontsize=9)
+    ax.set_title("See: what resolution buys", loc="left")
 
 
 def show_templates(ax) -> None:
@@ -116,17 +152,29 @@ def show_binding(ax) -> None:
 
 
 def main() -> None:
-    vlm = vh.load("pocket-llava")
-    scene = vh.scenes.sample(SEED, "test")
+    vlm = vh.load("pocket-llava-next")
     matplotlib.rcParams.update(
         {"font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "text.color": INK,
          "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False}
     )  # fmt: skip
-    figure = plt.figure(figsize=(14, 3.7), dpi=100, facecolor="white")
-    boxes = ((0.005, 0.05, 0.235, 0.84), (0.252, 0.05, 0.16, 0.84), (0.535, 0.16, 0.16, 0.73),
-             (0.765, 0.16, 0.225, 0.73))  # fmt: skip
-    picture, beside, templates, binding = (figure.add_axes(box) for box in boxes)
-    show_scene(picture, beside, vlm, scene)
+    figure = plt.figure(figsize=(14, 7.2), dpi=100, facecolor="white")
+    size = vlm.card.bytes / 1e6  # as it is stored
+    figure.text(
+        0.012, 0.965,
+        f"Ask: every answer is computed, offline, by a model of {size:.0f} MB; right or wrong",
+        fontsize=11, weight="bold",
+    )  # fmt: skip
+    for kind, left, wide, text in (
+        ("receipt", 0.012, 0.148, 0.17), ("things", 0.325, 0.221, 0.556),
+        ("screen", 0.69, 0.148, 0.848),
+    ):  # fmt: skip
+        picture = figure.add_axes((left, 0.515, wide, 0.43))
+        show_page(picture, figure.add_axes((text, 0.515, 0.14, 0.43)), vlm, kind)
+    resolution, templates, binding = (
+        figure.add_axes((left, 0.085, wide, 0.345))
+        for left, wide in ((0.055, 0.22), (0.445, 0.18), (0.70, 0.285))
+    )
+    show_resolution(resolution)
     show_templates(templates)
     show_binding(binding)
     figure.savefig(PICTURE, metadata={"Software": None})
