@@ -97,7 +97,7 @@ SEEN = {  # model: its pictures, of several sizes where it takes them, and what 
 
 @pytest.mark.parametrize("name", SEEN)
 def test_pictures_that_are_read_once_get_the_usual_answers(name):
-    from recipes.experiments._grounding import Shown, model
+    from recipes.experiments._asking import Shown, model
 
     sample, skills = SEEN[name]
     seen = [sample(seed, "test") for seed in (500, 501, 502)]

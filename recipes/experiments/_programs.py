@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 import vlm_helpers as vh
-from recipes.experiments import MissingTool, _grounding
+from recipes.experiments import MissingTool, _asking
 
 ROOT = Path(__file__).parents[2]
 Asked = Sequence[tuple[int, str]]
@@ -57,14 +57,14 @@ def _graphs() -> tempfile.TemporaryDirectory:
     from recipes.export import export, to_int8
 
     folder = tempfile.TemporaryDirectory()
-    export(_grounding.model().model, folder.name)
+    export(_asking.model().model, folder.name)
     to_int8(folder.name, Path(folder.name) / "int8")
     return folder
 
 
 def onnx(images: Sequence[Image.Image], asked: Asked, most: int, inside: str = "") -> list[str]:
     """`inside`: "int8" for the graphs in 8 bits."""
-    folder, vlm = Path(_graphs().name) / inside, _grounding.model()
+    folder, vlm = Path(_graphs().name) / inside, _asking.model()
     from recipes.export import OnnxVLM
 
     exported = OnnxVLM(folder, vlm.processor, vlm.model.generation_config.eos_token_id, most=most)

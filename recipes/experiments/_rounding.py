@@ -7,7 +7,7 @@ import copy
 import torch
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import _asking
 
 
 def round_weights(model: torch.nn.Module, bits: int, group: int | None = None, only: str = ""):
@@ -26,13 +26,13 @@ def round_weights(model: torch.nn.Module, bits: int, group: int | None = None, o
 
 def rounded(bits: int, group: int | None = None, only: str = ""):
     """The model with weights rounded, as `round_weights` does it."""
-    vlm = _grounding.model()
+    vlm = _asking.model()
     return vh.VLM(round_weights(copy.deepcopy(vlm.model), bits, group, only), vlm.processor)
 
 
 def half(dtype: torch.dtype):
     """The model with what every module computes rounded to `dtype`."""
-    vlm = _grounding.model()
+    vlm = _asking.model()
     model = copy.deepcopy(vlm.model)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -50,5 +50,5 @@ def half(dtype: torch.dtype):
 def torch_int8():
     from torch.ao.quantization import quantize_dynamic
 
-    vlm = _grounding.model()
+    vlm = _asking.model()
     return vh.VLM(quantize_dynamic(vlm.model, {torch.nn.Linear}, torch.qint8), vlm.processor)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import _asking
 
 EACH = 30  # questions in a set
 SETS = (90_000, 91_000, 92_000)  # first seeds
@@ -37,7 +37,7 @@ def form(text: str) -> str:
 
 def run(first_seed: int) -> list[dict]:
     exam = vh.evaluation.exam(vh.pages, "cell", EACH, first_seed=first_seed, kind="table")
-    vlm = _grounding.model("pocket-llava-next")
+    vlm = _asking.model("pocket-llava-next")
     answers = vh.evaluation.quiz(vlm, exam, batch_size=6, max_new_tokens=16)
     rows = []
     for (page, question), one in zip(exam.pairs, answers.rows):

@@ -10,7 +10,7 @@ the answer is right: within 5 %. Three sets of other charts.
 from __future__ import annotations
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import _asking
 
 EACH = 30  # questions in a set
 SETS = (80_000, 81_000, 82_000)  # first seeds
@@ -32,7 +32,7 @@ def highest(page) -> float:
 
 def run(picture: str, first_seed: int) -> list[dict]:
     exam = vh.evaluation.exam(vh.pages, "value", EACH, first_seed=first_seed, kind="bars")
-    vlm = _grounding.model("pocket-llava-next")
+    vlm = _asking.model("pocket-llava-next")
     ask = vh.evaluation.blind if picture == "grey" else vh.evaluation.quiz
     answers = ask(vlm, exam, score=score, batch_size=6, max_new_tokens=16)
     rows = []

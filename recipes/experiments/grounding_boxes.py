@@ -22,7 +22,7 @@ from statistics import fmean
 import numpy as np
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import _asking
 from recipes.places import first_box
 
 EACH = 150  # pictures, a question each
@@ -69,8 +69,8 @@ def run(pictures: str, first_seed: int) -> dict:
             break
         picture = SAMPLES[pictures](seed)
         pairs += [(picture, question) for question in picture.questions(["locate"])]
-    vlm = _grounding.model("pocket-llava-next" if pictures == "things" else "pocket-llava")
-    shown = _grounding.Shown([picture.image for picture, _ in pairs], vlm)
+    vlm = _asking.model("pocket-llava-next" if pictures == "things" else "pocket-llava")
+    shown = _asking.Shown([picture.image for picture, _ in pairs], vlm)
     said, sure = zip(*shown.ask([(i, q.text) for i, (_, q) in enumerate(pairs)], first=4))
     boxes = [first_box(answer) for answer in said]
     truth = [first_box(q.answer) for _, q in pairs]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import _asking
 
 EACH = 30  # receipts in a set
 SETS = (70_000, 71_000, 72_000)  # first seeds
@@ -67,7 +67,7 @@ def run(asked: str, page: str, first_seed: int) -> list[dict]:
         "What is the total?" if asked == "total" else f"What does {name} cost?" for name in names
     ]  # fmt: skip
     pictures = [one.image for one in shown]
-    vlm = _grounding.model("pocket-llava-next")
+    vlm = _asking.model("pocket-llava-next")
     answers = vlm.ask(pictures, questions, batch_size=10, max_new_tokens=16)
     return [
         {"seed": now.seed, "said": sort(answer, stands(now, asked, name),

@@ -24,7 +24,7 @@ from collections.abc import Callable
 import torch
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding, forgetting
+from recipes.experiments import _asking, forgetting
 from recipes.experiments._rounding import round_weights
 
 SEED = 0
@@ -86,7 +86,7 @@ def _answers(vlm: vh.VLM) -> dict[str, list[tuple[str, str]]]:
     found = {}
     for name, items in (("new", new), ("old", old[::2])):
         images = [item["images"][0] if "images" in item else item["image"] for item in items]
-        shown = _grounding.Shown(images, vlm)
+        shown = _asking.Shown(images, vlm)
         said = shown.ask([(i, item["question"]) for i, item in enumerate(items)], most=MOST)
         found[name] = [(answer, item["answer"]) for (answer, _), item in zip(said, items)]
     return found

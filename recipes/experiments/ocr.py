@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import _asking
 
 LIBRARIES = ("rapidocr", "onnxruntime")
 ASKED = {
@@ -62,7 +62,7 @@ def run(reader: str, kind: str) -> list[dict]:
             found = [int(there(question, lines)) for question in asked]
         else:
             pictures = [page.image] * len(asked)
-            vlm = _grounding.model(reader)
+            vlm = _asking.model(reader)
             answers = vlm.ask(pictures, [q.text for q in asked], max_new_tokens=32)
             found = [None] * len(asked)
         rows += [

@@ -12,7 +12,7 @@ the wrong place. Questions whose answer is "none" are left out: they need no rea
 from __future__ import annotations
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import _asking
 
 KINDS = ("receipt", "form", "table")
 SKILLS = ("total", "price", "field", "cell")
@@ -52,7 +52,7 @@ def run(picture: str, scale: float, first_seed: int) -> list[dict]:
     items = [
         {**item, "image": smaller(page, scale)} for item, (page, _) in zip(exam, exam.pairs)
     ]  # fmt: skip
-    vlm = _grounding.model("pocket-llava-next")
+    vlm = _asking.model("pocket-llava-next")
     ask = vh.evaluation.blind if picture == "grey" else vh.evaluation.quiz
     answers = ask(vlm, items, batch_size=10, max_new_tokens=32)
     rows = []

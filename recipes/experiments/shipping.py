@@ -36,7 +36,7 @@ import torch
 from PIL import Image
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding, _programs
+from recipes.experiments import _asking, _programs
 from recipes.experiments._rounding import half, rounded, torch_int8
 from recipes.places import is_right
 
@@ -63,7 +63,7 @@ def _asked() -> tuple[list[Image.Image], list[tuple[int, str]], list]:
 
 def torch_answers(vlm=None, pictures=None) -> list[str]:
     images, asked, _ = _asked()
-    shown = _grounding.Shown(pictures or images, vlm)
+    shown = _asking.Shown(pictures or images, vlm)
     return [answer for answer, _ in shown.ask(asked, most=MOST)]
 
 
@@ -116,7 +116,7 @@ def cropped(image: Image.Image) -> Image.Image:
 
 def clip_normalized():
     """The processor with CLIP's mean and deviation in place of the model's."""
-    vlm = _grounding.model()
+    vlm = _asking.model()
     processor = copy.deepcopy(vlm.processor)
     processor.image_processor.image_mean = [0.48145466, 0.4578275, 0.40821073]
     processor.image_processor.image_std = [0.26862954, 0.26130258, 0.27577711]

@@ -24,7 +24,7 @@ import re
 from PIL import Image
 
 import vlm_helpers as vh
-from recipes.experiments import _grounding
+from recipes.experiments import _asking
 from recipes.experiments.grounding_boxes import where
 from recipes.places import first_box
 from vlm_helpers.pages import atlas
@@ -55,11 +55,11 @@ def run(split: str, first_seed: int) -> list[dict]:
     pairs = [(i, q) for i, page in enumerate(pages) for q in page.questions(SKILLS, 2)]
     things = [THING.search(q.text)[1] for _, q in pairs]
 
-    vlm = _grounding.model("pocket-llava-next")
-    shown = _grounding.Shown([page.image for page in pages], vlm)
+    vlm = _asking.model("pocket-llava-next")
+    shown = _asking.Shown([page.image for page in pages], vlm)
     yes = shown.odds([(i, q.text) for i, q in pairs], "yes", "no")
     sizes = sorted({page.size for page in pages})
-    grey = _grounding.Shown([Image.new("RGB", size, (128, 128, 128)) for size in sizes], vlm)
+    grey = _asking.Shown([Image.new("RGB", size, (128, 128, 128)) for size in sizes], vlm)
     blind = grey.odds([(sizes.index(pages[i].size), q.text) for i, q in pairs], "yes", "no")
     located = shown.ask([(i, f"Locate the {thing}.") for (i, _), thing in zip(pairs, things)])
     boxes = {n: box for n, (answer, _) in enumerate(located) if (box := first_box(answer))}
