@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 import vlm_helpers as vh
-from vlm_helpers.scenes import _world
+from vlm_helpers.scenes import world
 
 ROOT = Path(__file__).parent.parent
 WORLD = ROOT / "site" / "playground" / "world.json"
@@ -149,8 +149,8 @@ def prompt(vlm) -> dict:
 def the_world(vlm) -> dict:
     shapes = (*vh.scenes.SHAPES, *vh.scenes.HELD_OUT_SHAPES)
     unit = {s: vh.scenes.SceneObject(s, "red", "large", (0, 0), 1).outline() for s in shapes}
-    widths = dict(zip(ascii_lowercase, _world.LETTER_WIDTHS))
-    widths |= dict.fromkeys("0123456789", _world.DIGIT_WIDTH)
+    widths = dict(zip(ascii_lowercase, world.LETTER_WIDTHS))
+    widths |= dict.fromkeys("0123456789", world.DIGIT_WIDTH)
     return {
         "picture_size": vh.scenes.PICTURE_SIZE,
         "grey": GREY,
@@ -163,8 +163,8 @@ def the_world(vlm) -> dict:
         "outlines": {s: np.round(points, 6).tolist() for s, points in unit.items()},
         "words": vh.scenes.WORDS,
         "letter_widths": widths,
-        "font_sizes": {"number": _world.font_size("1"), "short": _world.font_size("five5"),
-                       "long": _world.font_size("longer"), "short_letters": 5},
+        "font_sizes": {"number": world.font_size("1"), "short": world.font_size("five5"),
+                       "long": world.font_size("longer"), "short_letters": 5},
         "scenes": [plain(scene) for scene in SHOWN],
         "pages": [plain_page(name, page) for name, page in SHOWN_PAGES.items()],
     }  # fmt: skip

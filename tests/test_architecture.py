@@ -8,6 +8,7 @@ import re
 
 from tools.structure import LAYERS, PACKAGE, PAGE, page
 
+ROOT = PACKAGE.parent
 LEVEL = {name: level for level, names in enumerate(LAYERS.values()) for name in names}
 GROUND = LAYERS["the ground"]
 
@@ -42,7 +43,7 @@ FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if home(path)]
 
 def imported(path):
     """(dotted name below `vlm_helpers`, the names it is bound to, line) of every import."""
-    inside = ("vlm_helpers", *path.relative_to(PACKAGE).parts[:-1])
+    inside = path.relative_to(ROOT).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -58,7 +59,7 @@ def imported(path):
 
 
 def where(path, line):
-    return f"{path.relative_to(PACKAGE.parent)}:{line}"
+    return f"{path.relative_to(ROOT)}:{line}"
 
 
 def test_every_module_has_its_place_in_the_drawing():
@@ -99,13 +100,14 @@ def test_no_import_runs_in_a_circle():
         walk(name, [])
 
 
-def test_no_private_name_is_used_in_another_subpackage():
+def test_no_private_name_is_used_in_another_subpackage_nor_in_recipes_and_tools():
     """The ground's own modules begin with `_`, for they are the package's; their names do not."""
     used = []
-    for path in FILES:
+    outside = [path for place in ("recipes", "tools") for path in (ROOT / place).rglob("*.py")]
+    for path in [*FILES, *sorted(outside)]:
         bound = {}
         for name, alias, line in imported(path):
-            if not name or name[0] == home(path):
+            if not name or (path in FILES and name[0] == home(path)):
                 continue
             bound[alias] = ".".join(name)
             private = name[1:] if name[0] in GROUND else name

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from vlm_helpers.pages import _fonts as fonts
+from vlm_helpers.pages import fonts
 from vlm_helpers.scenes import Draws
 
 WORDS = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vlm_helpers.pages import _fonts
+from vlm_helpers.pages import fonts
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -98,7 +98,7 @@ class Canvas:
 
     def text_width(self, text: str, font: str, size: float) -> float:
         """How wide `text` comes out here."""
-        return _fonts.width(text, font, _half(size), self.crisp)
+        return fonts.width(text, font, _half(size), self.crisp)
 
     def text(
         self, x: float, y: float, text: str, font: str, size: float, color: Color = BLACK, *,
@@ -118,10 +118,10 @@ class Canvas:
             The box of the text: from pen start to pen end, from tall to deep letters.
         """
         size = _half(size)
-        advances = tuple(_fonts.advance(font, size, self.crisp, c) for c in text)
+        advances = tuple(fonts.advance(font, size, self.crisp, c) for c in text)
         width = sum(advances)
         left = x - {"l": 0, "m": width / 2, "r": width}[anchor]
-        baseline = y + _fonts.ascent(font, size)
+        baseline = y + fonts.ascent(font, size)
         if self.crisp and not angle:
             left, baseline = round(left), round(baseline)
         pivot = pivot or (x, y)
@@ -129,7 +129,7 @@ class Canvas:
         self.texts.append(run)
         if ink:
             self._calls.append(("_text", run))
-        top, bottom = baseline - _fonts.ascent(font, size), baseline + _fonts.descent(font, size)
+        top, bottom = baseline - fonts.ascent(font, size), baseline + fonts.descent(font, size)
         box = turned_box((left, top, left + width, bottom), pivot, angle)
         self.element(role, box, text, name, size=size, line=line, join=join)
         return box
@@ -221,12 +221,12 @@ class _Painter:
 
     def _letters(self, run: Text, onto: np.ndarray, x: float, baseline: float) -> None:
         height, width = onto.shape
-        size, fine, scale = run.size * self.scale, _fonts.FINE, self.scale
+        size, fine, scale = run.size * self.scale, fonts.FINE, self.scale
         row = round(baseline)
         for character, advance in zip(run.text, run.advances):
             if character != " ":
                 steps = round(x) * fine if self.crisp else round(x * fine)
-                ink, left, top = _fonts.glyph(run.font, size, self.crisp, character, steps % fine)
+                ink, left, top = fonts.glyph(run.font, size, self.crisp, character, steps % fine)
                 x0, y0 = steps // fine + left, row + top
                 x1, y1 = x0 + ink.shape[1], y0 + ink.shape[0]
                 if x0 < 0 or y0 < 0 or x1 > width or y1 > height:  # cut off at the page's edge

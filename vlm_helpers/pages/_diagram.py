@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import NONE, box_tokens
 from vlm_helpers._words import listed
-from vlm_helpers.pages import _fonts, _lexicon, _reading
+from vlm_helpers.pages import _lexicon, _reading, fonts
 from vlm_helpers.pages._canvas import Box, Canvas, Color, Point
 from vlm_helpers.pages._kind import UNSEEN, Kind
 
@@ -356,7 +356,7 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     unseen = split == UNSEEN
     look = Look(
         palette=draws.pick(UNSEEN_PALETTES if unseen else PALETTES),
-        font=_fonts.pick(draws, split, "sans", "serif"),
+        font=fonts.pick(draws, split, "sans", "serif"),
         form="cut" if unseen else draws.pick(("square", "round", "oval")),
         width=draws.pick((1.2, 1.6, 2.2)),
         bold=draws.chance(0.3),
@@ -399,7 +399,7 @@ class _Sketch:
         self.fields, self.look, self.size, self.spots = fields, look, size, spots
         self.width, self.height = shape
         self.small = max(8.0, 0.85 * size)  # of the letters beside arrows
-        self.font = _fonts.bold(look.font) if look.bold else look.font
+        self.font = fonts.bold(look.font) if look.bold else look.font
         self.questions = {a["from"] for a in fields["arrows"] if a["label"]}
         self.top = 1.9 * size + 4 if fields["title"] else 0.0
         self.boxes: dict[str, Box] = {}
@@ -413,7 +413,7 @@ class _Sketch:
         self.roomy = room[0] >= 0 and room[1] >= 0
 
     def text_width(self, text: str) -> float:
-        return _fonts.width(text, self.font, round(2 * self.size) / 2, True)
+        return fonts.width(text, self.font, round(2 * self.size) / 2, True)
 
     def form_of(self, name: str) -> str:
         return "diamond" if name in self.questions else self.look.form
@@ -425,9 +425,7 @@ class _Sketch:
 
     def fits(self) -> bool:
         """Whether no box is too near to another, and no arrow too short or across a third box."""
-        title = _fonts.width(
-            self.fields["title"], _fonts.bold(self.look.font), 1.1 * self.size, True
-        )
+        title = fonts.width(self.fields["title"], fonts.bold(self.look.font), 1.1 * self.size, True)
         if not self.roomy or title > self.width - 8:
             return False
         shown = list(self.boxes.values())
@@ -457,7 +455,7 @@ class _Sketch:
         """Where the label of an arrow goes, its middle: beside it, over nothing else."""
         (x0, y0), (x1, y1) = points[0], points[-1]
         size = self.small
-        wide = _fonts.width(text, self.look.font, round(2 * size) / 2, True) / 2 + 2
+        wide = fonts.width(text, self.look.font, round(2 * size) / 2, True) / 2 + 2
         length = math.dist((x0, y0), (x1, y1)) or 1
         nx, ny = (y1 - y0) / length, (x0 - x1) / length
         for part in (0.4, 0.55, 0.7):
@@ -477,7 +475,7 @@ class _Sketch:
         look, palette, fields = self.look, self.look.palette, self.fields
         c = Canvas(self.width, self.height, palette.page)
         if fields["title"]:
-            c.text(self.width / 2, 5, fields["title"], _fonts.bold(look.font), 1.1 * self.size,
+            c.text(self.width / 2, 5, fields["title"], fonts.bold(look.font), 1.1 * self.size,
                    palette.ink, anchor="m", role="title", name="title")  # fmt: skip
         for number, points in enumerate(self.routes):
             c.arrow(points, palette.ink, look.width, 4.5 + 1.5 * look.width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vlm_helpers.pages import _fonts
+from vlm_helpers.pages import fonts
 from vlm_helpers.pages._canvas import Canvas, Color
 from vlm_helpers.pages._kind import SIZES
 
@@ -47,11 +47,11 @@ def height(rows, size: float) -> float:
 def places(row: Row, font: str, size: float, width: float, crisp: bool) -> list:
     """(x0, x1, font) of each cell of a row in pixels; `size` is that of the page."""
     size = round(2 * row.scale * size) / 2
-    fonts = [_fonts.bold(font) if cell.bold else font for cell in row.cells]
-    widths = [_fonts.width(cell.text, f, size, crisp) for cell, f in zip(row.cells, fonts)]
-    gap = _fonts.advance(font, size, crisp, " ")
+    names = [fonts.bold(font) if cell.bold else font for cell in row.cells]
+    widths = [fonts.width(cell.text, f, size, crisp) for cell, f in zip(row.cells, names)]
+    gap = fonts.advance(font, size, crisp, " ")
     found: list = []
-    for number, (cell, name) in enumerate(zip(row.cells, fonts)):
+    for number, (cell, name) in enumerate(zip(row.cells, names)):
         if cell.anchor == "after":
             x0 = found[-1][1] + (gap if cell.join else 0)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import NONE, box_tokens
 from vlm_helpers._words import listed
-from vlm_helpers.pages import _fonts, _lexicon, _reading
+from vlm_helpers.pages import _lexicon, _reading, fonts
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._kind import SIZES, UNSEEN, Kind
 from vlm_helpers.pages._stamp import stamp
@@ -99,11 +99,11 @@ PENS = ((30, 50, 140), (20, 20, 30), (40, 40, 90), (60, 30, 90))
 
 def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     layout = "grid" if split == UNSEEN else draws.pick(LAYOUTS)
-    font = _fonts.pick(draws, split, "sans", "serif")
+    font = fonts.pick(draws, split, "sans", "serif")
     by_hand = draws.chance(0.5)
     hand = font
     if split != UNSEEN:
-        hand = _fonts.pick(draws, split, "hand") if by_hand else _fonts.pick(draws, split, "mono")
+        hand = fonts.pick(draws, split, "hand") if by_hand else fonts.pick(draws, split, "mono")
     crisp, pen = draws.chance(0.5), draws.pick(PENS)
     wanted = draws.weighted((8.5, 9.5, 10.5, 11.5, 13), (1, 3, 3, 2, 1))
     tick, across = draws.pick(("check", "cross", "filled")), draws.chance(0.4)
@@ -117,7 +117,7 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     boxes = list(fields["boxes"])
 
     def wide(text: str, name: str, size: float) -> float:
-        return _fonts.width(text, name, round(2 * size) / 2, crisp)
+        return fonts.width(text, name, round(2 * size) / 2, crisp)
 
     def label(key: str) -> str:
         return printed[key] + ("" if layout in ("boxed", "grid") else colon)
@@ -129,7 +129,7 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
         written = max(wide(fields[key], hand, 1.1 * size) for key in entries)
         options = [wide(box, font, size) + 2.2 * size for box in boxes]
         width = max(
-            wide(fields["title"], _fonts.bold(font), 1.4 * size), written + size
+            wide(fields["title"], fonts.bold(font), 1.4 * size), written + size
             + (0 if layout == "boxed" else column(size)), sum(options) if across else max(options),
         )  # fmt: skip
         rows = pitch * len(entries) + 1.7 * (1 if across else len(boxes))
@@ -144,7 +144,7 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     spread = min(1.35, (page[1] - 12) / (need(size)[1] - 12))
     canvas = Canvas(*page, paper, crisp)
     x0, x1, y = 7, page[0] - 7, 6.0
-    canvas.text(x0, y, fields["title"], _fonts.bold(font), 1.4 * size, ink, role="title",
+    canvas.text(x0, y, fields["title"], fonts.bold(font), 1.4 * size, ink, role="title",
                 name="title")  # fmt: skip
     y += 2.4 * size
     grey = (150, 150, 150)

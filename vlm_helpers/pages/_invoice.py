@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlm_helpers._draws import Draws
-from vlm_helpers.pages import _fonts, _lexicon, _reading, _receipt
+from vlm_helpers.pages import _lexicon, _reading, _receipt, fonts
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._flow import Cell, Row, fit, height, write
 from vlm_helpers.pages._kind import UNSEEN, Kind
@@ -69,7 +69,7 @@ LAYOUTS = ("beside", "below")
 
 def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     layout = "upside down" if split == UNSEEN else draws.pick(LAYOUTS)
-    font = _fonts.pick(draws, split, "sans", "serif", "sans")
+    font = fonts.pick(draws, split, "sans", "serif", "sans")
     crisp, ink = draws.chance(0.5), (draws.pick((10, 30, 50)),) * 3
     wanted = draws.weighted((8, 9, 10, 11, 12), (1, 3, 3, 2, 1))
     width = draws.weighted((288, 192), (3, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vlm_helpers._draws import Draws
-from vlm_helpers.pages import _fonts, _lexicon, _reading
+from vlm_helpers.pages import _lexicon, _reading, fonts
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._flow import Cell, Row, fit, height, write
 from vlm_helpers.pages._kind import UNSEEN, Kind
@@ -102,7 +102,7 @@ LAYOUTS = ("block", "date right", "letterhead")
 def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     layout = "sender last" if split == UNSEEN else draws.pick(LAYOUTS)
     by_hand = split != UNSEEN and draws.chance(0.3)
-    font = _fonts.pick(draws, split, *(("hand",) if by_hand else ("serif", "sans", "mono")))
+    font = fonts.pick(draws, split, *(("hand",) if by_hand else ("serif", "sans", "mono")))
     crisp = draws.chance(0.4)
     ink = draws.pick(((20, 20, 24), (40, 40, 46), (30, 40, 110) if by_hand else (60, 60, 60)))
     wanted = draws.weighted((9, 10, 11, 12, 14), (2, 3, 3, 2, 1)) + by_hand
@@ -165,11 +165,11 @@ def wrapped(
         pieces = [(before, ""), (fields[slot[1]], slot[1]), (after, "")]
         cells = [Cell(piece, 0, "after", name, join="") for piece, name in pieces if piece]
         words.append([Cell(cells[0].text, 0, "after", cells[0].name), *cells[1:]])
-    gap = _fonts.advance(font, size, crisp, " ")
+    gap = fonts.advance(font, size, crisp, " ")
     lines: list[list[Cell]] = [[]]
     end = 0.0
     for word in words:
-        wide = sum(_fonts.width(cell.text, font, size, crisp) for cell in word)
+        wide = sum(fonts.width(cell.text, font, size, crisp) for cell in word)
         if lines[-1] and end + gap + wide > width:
             lines.append([])
         end = end + gap + wide if lines[-1] else wide

@@ -11,7 +11,7 @@ from PIL import Image
 
 from vlm_helpers._data import data_file
 from vlm_helpers._draws import Draws
-from vlm_helpers.pages import _fonts, _plots
+from vlm_helpers.pages import _plots, fonts
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._kind import UNSEEN
 
@@ -22,7 +22,7 @@ DPI = 100  # at the page's own size
 def draw(kind: str, fields: dict, draws: Draws) -> Canvas:
     """The chart on a canvas: a picture by matplotlib, and all that is true of it."""
     page = draws.pick(((288, 192), (288, 288), (384, 192), (288, 192)))
-    font, size = _fonts.pick(draws, UNSEEN, "sans", "serif"), draws.pick((8.0, 9.0, 10.0))
+    font, size = fonts.pick(draws, UNSEEN, "sans", "serif"), draws.pick((8.0, 9.0, 10.0))
     style = draws.pick(("plain", "grid", "gray"))
     flat, turn, shade = draws.chance(0.2), draws.below(360), draws.below(3)
     colors = {name: tuple(v / 255 for v in rgb[shade]) for name, rgb in _plots.COLORS.items()}
@@ -61,7 +61,7 @@ def _state(canvas: Canvas, text, role: str, name: str, join, font: str, page) ->
     x0, y0, x1, y1 = _flipped(text.get_window_extent(), page)
     size = text.get_fontsize() * DPI / POINTS
     wide = canvas.text_width(text.get_text(), font, size)
-    high = _fonts.ascent(font, size)
+    high = fonts.ascent(font, size)
     if text.get_rotation() == 90:
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
         canvas.text(middle[0] - wide / 2, middle[1] - high / 2, text.get_text(), font, size,
@@ -84,7 +84,7 @@ def _figure(kind, fields, page, font, size, style, flat, turn, colors, dpi):
     axes = drawn.add_subplot()
     points = size * POINTS / DPI
     letters = FontProperties(
-        fname=str(data_file(f"fonts/{_fonts.table()[font]['file']}")), size=points
+        fname=str(data_file(f"fonts/{fonts.table()[font]['file']}")), size=points
     )
     title = letters.copy()
     title.set_size(1.2 * points)

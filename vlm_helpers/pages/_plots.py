@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vlm_helpers._draws import Draws
 from vlm_helpers._words import did_you_mean
-from vlm_helpers.pages import _fonts
+from vlm_helpers.pages import fonts
 from vlm_helpers.pages._canvas import Canvas, Color
 from vlm_helpers.pages._kind import UNSEEN
 
@@ -63,7 +63,7 @@ def look(draws: Draws, split: str, colors) -> Look:
     elif plot and grid:
         grid = (255, 255, 255) if sum(plot) < 735 else grid
     return Look(
-        font=_fonts.pick(draws, split, "sans", "sans", "serif"),
+        font=fonts.pick(draws, split, "sans", "sans", "serif"),
         size=draws.weighted((7.5, 8.5, 9.5, 10.5), (2, 4, 4, 1)),
         crisp=draws.chance(0.6),
         paper=paper, plot=plot, ink=ink, grid=grid,
@@ -130,11 +130,11 @@ class _Pen:
         self.style, self.size = style, size
 
     def wide(self, text: str, scale: float = 1, bold: bool = False) -> float:
-        font = _fonts.bold(self.style.font) if bold else self.style.font
+        font = fonts.bold(self.style.font) if bold else self.style.font
         return self.canvas.text_width(text, font, scale * self.size)
 
     def text(self, x, y, text, scale=1, bold=False, color=None, **more):
-        font = _fonts.bold(self.style.font) if bold else self.style.font
+        font = fonts.bold(self.style.font) if bold else self.style.font
         return self.canvas.text(
             x, y, text, font, scale * self.size, color or self.style.ink, **more
         )

@@ -7,7 +7,7 @@ A prior on purpose, as in life: the total is mostly the sum of the items. In one
 from __future__ import annotations
 
 from vlm_helpers._draws import Draws
-from vlm_helpers.pages import _fonts, _lexicon, _reading
+from vlm_helpers.pages import _lexicon, _reading, fonts
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._flow import Cell, Row, fit, height, write
 from vlm_helpers.pages._kind import UNSEEN, Kind
@@ -91,7 +91,7 @@ WIDTHS = (192, 96, 288)
 
 def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     layout = "total first" if split == UNSEEN else draws.pick(LAYOUTS)
-    font = _fonts.pick(draws, split, "mono", "sans", "serif")
+    font = fonts.pick(draws, split, "mono", "sans", "serif")
     crisp = draws.chance(0.6)
     wanted = draws.weighted((7.5, 8.5, 9.5, 10.5, 11.5, 13), (0.6, 1.5, 3, 3, 2, 1))
     paper_width = draws.weighted(WIDTHS, (6, 1.5, 1))

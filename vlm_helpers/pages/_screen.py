@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import NONE, box_tokens, location_tokens
 from vlm_helpers._words import did_you_mean
-from vlm_helpers.pages import _fonts, _lexicon, _reading
+from vlm_helpers.pages import _lexicon, _reading, fonts
 from vlm_helpers.pages._apps import APPS, ENTRIES, ICONS
 from vlm_helpers.pages._canvas import Canvas, Color
 from vlm_helpers.pages._kind import UNSEEN, Kind
@@ -156,7 +156,7 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
         raise ValueError(f"The icons are {', '.join(ICONS)}, not {', '.join(fields['icons'])}.")
     look = Look(
         palette=draws.pick(UNSEEN_PALETTES if unseen else PALETTES),
-        font=_fonts.pick(draws, split, "sans"),
+        font=fonts.pick(draws, split, "sans"),
         header=draws.pick(("window", "phone", "web")),
         tabs="side" if unseen else draws.pick(("folders", "line", "pills")),
         label=draws.pick(("left", "above")),
@@ -199,7 +199,7 @@ class _Screen:
 
     def write(self, x, middle, text, color=None, *, anchor="l", size=0.0, bold=False, **more):
         """A text whose small letters are centred on the height `middle`."""
-        font = _fonts.bold(self.look.font) if bold else self.look.font
+        font = fonts.bold(self.look.font) if bold else self.look.font
         size = size or self.size
         x0, _, x1, _ = box = self.canvas.text(
             x,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlm_helpers._draws import Draws
-from vlm_helpers.pages import _fonts
+from vlm_helpers.pages import fonts
 from vlm_helpers.pages._canvas import Canvas, turned, turned_box
 
 SHARE = 0.15  # of the pages of paper that get one, if there is room
@@ -18,7 +18,7 @@ def stamp(canvas: Canvas, draws: Draws, font: str) -> None:
     places = [(draws.uniform(0, 1), draws.uniform(0, 1)) for _ in range(24)]
     if not wanted:
         return
-    font = _fonts.bold(font)
+    font = fonts.bold(font)
     half_width = canvas.text_width(text, font, size) / 2 + 0.45 * size
     half_height = 0.72 * size
     around = turned_box((-half_width, -half_height, half_width, half_height), (0, 0), angle)
@@ -32,7 +32,7 @@ def stamp(canvas: Canvas, draws: Draws, font: str) -> None:
         corners = [(x + a * half_width, y + b * half_height) for a, b in sides]
         ring = [turned(corner, (x, y), angle) for corner in corners]
         canvas.line([*ring, ring[0]], color, 1.6)
-        top = y - _fonts.ascent(font, size) / 2
+        top = y - fonts.ascent(font, size) / 2
         canvas.text(x, top, text, font, size, color, anchor="m", role="stamp", angle=angle,
                     pivot=(x, y))  # fmt: skip
         return

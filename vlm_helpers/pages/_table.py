@@ -6,7 +6,7 @@ import json
 
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import NONE
-from vlm_helpers.pages import _fonts, _lexicon, _reading
+from vlm_helpers.pages import _lexicon, _reading, fonts
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._kind import SIZES, UNSEEN, Kind
 from vlm_helpers.pages._lexicon import clock, date, digits, price
@@ -94,7 +94,7 @@ HEADS = ((40, 70, 120), (60, 60, 66), (30, 110, 90), (130, 50, 60), (90, 60, 130
 
 def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     style = "columns" if split == UNSEEN else draws.pick(STYLES)
-    font = _fonts.pick(draws, split, "sans", "serif", "mono", "sans")
+    font = fonts.pick(draws, split, "sans", "serif", "mono", "sans")
     crisp, ink = draws.chance(0.6), draws.pick((10, 25, 40, 70))
     wanted = draws.weighted((8, 9, 10, 11, 12, 14), (1, 2, 3, 3, 2, 1))
     head_color, right = draws.pick(HEADS), draws.chance(0.6)
@@ -104,17 +104,17 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     order = draws.shuffled([size for size in SIZES if size[0] >= 192])
     header = fields["columns"]
     grid = [header, *fields["rows"]]
-    bold = _fonts.bold(font)
+    bold = fonts.bold(font)
 
     def measure(size: float):
         size = round(2 * size) / 2
         columns = [
-            max(_fonts.width(row[c], bold if r == 0 or (c == 0 and style == "columns") else font,
+            max(fonts.width(row[c], bold if r == 0 or (c == 0 and style == "columns") else font,
                              size, crisp) for r, row in enumerate(grid)) + 2 * pad * size
             for c in range(len(header))
         ]  # fmt: skip
         title = 2.2 * size if "title" in fields else 0
-        heading = _fonts.width(fields.get("title", ""), bold, round(2.5 * size) / 2, crisp)
+        heading = fonts.width(fields.get("title", ""), bold, round(2.5 * size) / 2, crisp)
         return columns, max(sum(columns), heading), title + len(grid) * air * size, title
 
     def roomy(size: float, page) -> bool:

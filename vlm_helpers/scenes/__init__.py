@@ -15,7 +15,7 @@ from vlm_helpers._questions import (
 )
 from vlm_helpers.scenes._language import SKILLS, ask, follow_ups
 from vlm_helpers.scenes._scene import Scene, sample
-from vlm_helpers.scenes._world import (
+from vlm_helpers.scenes.world import (
     COLORS,
     HELD_OUT_SHAPES,
     PICTURE_SIZE,

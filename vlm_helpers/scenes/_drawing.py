@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vlm_helpers.scenes._world import COLORS, PICTURE_SIZE, font_size
+from vlm_helpers.scenes.world import COLORS, PICTURE_SIZE, font_size
 
 if TYPE_CHECKING:
     from vlm_helpers.scenes._scene import Scene

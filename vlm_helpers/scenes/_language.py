@@ -16,7 +16,7 @@ from vlm_helpers._questions import (
     multiple_choice,
 )
 from vlm_helpers._words import article, choice, listed
-from vlm_helpers.scenes._world import COLORS, SHAPES, UNSEEN_PAIRS, WORDS, SceneObject
+from vlm_helpers.scenes.world import COLORS, SHAPES, UNSEEN_PAIRS, WORDS, SceneObject
 
 if TYPE_CHECKING:
     from vlm_helpers.scenes._scene import Scene

@@ -12,7 +12,7 @@ from vlm_helpers._draws import Draws
 from vlm_helpers._questions import Question, conversation, to_messages
 from vlm_helpers._words import did_you_mean, whole_number
 from vlm_helpers.scenes import _drawing, _language
-from vlm_helpers.scenes._world import (
+from vlm_helpers.scenes.world import (
     COLORS,
     HELD_OUT_SHAPES,
     MAX_OBJECTS,
