@@ -40,7 +40,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 EXTRAS := lab,training,dev
 # The whole repository is served, so that links from the notebooks to its other files work; and
 # JupyterLab asks nobody for news, nor the reader whether it may.
-LAB := --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_welcome.ipynb --LabApp.news_url=None
+LAB := --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_welcome.ipynb --LabApp.app_settings_dir=deploy/lab
 CHECK := --nbval tests/test_installation.py notebooks/00_welcome.ipynb
 # The notebooks take longest and come first, so that no worker waits for one at the end. A file
 # stays with one worker, which so makes its fixtures and its kernel once.

@@ -16,7 +16,8 @@ COURSE = Path(os.environ.get("VLM_COURSE", "/srv/vlm-course"))
 # Each server begins by giving its owner notebooks of their own (see there); the rest is shared.
 c.Spawner.cmd = [str(COURSE / "deploy" / "start"), "jupyterhub-singleuser"]
 c.Spawner.default_url = "/lab/tree/vlm-course/notebooks/00_welcome.ipynb"
-c.Spawner.args = ["--LabApp.news_url=None"]  # JupyterLab asks nobody for news
+# JupyterLab asks nobody for news, nor the learner whether it may.
+c.Spawner.args = [f"--LabApp.app_settings_dir={COURSE / 'deploy' / 'lab'}"]
 
 c.Spawner.environment = {
     # With more learners than cores, one thread each; and nothing is fetched from anywhere.

@@ -733,6 +733,22 @@ def test_jupyterlab_starts_at_the_first_notebook():
     assert page == "notebooks/00_welcome.ipynb" and (ROOT / page).is_file()
 
 
+def test_jupyterlab_asks_nobody_for_news_nor_the_reader_whether_it_may():
+    """What the page is told: where the setting stays "none" it asks, whatever the server's options."""
+    from jupyterlab.labapp import LabApp
+    from jupyterlab_server.settings_utils import get_settings
+
+    trait, folder = re.search(r"--LabApp\.(\w+)=(deploy\S+)", makefile_value("LAB")).groups()
+    assert trait in LabApp.class_trait_names(config=True)
+    schemas = str(Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas")
+    name = "@jupyterlab/apputils-extension:notification"
+    told = {
+        place: get_settings(place, schemas, "", name)[0]["schema"]["properties"]["fetchNews"]
+        for place in (str(ROOT / folder), "")
+    }
+    assert [setting["default"] for setting in told.values()] == ["false", "none"]
+
+
 @needs_make
 def test_test_and_check_run_what_the_readme_says(checkout):
     checkout.make("test", "TEST_ARGS=-k scenes")

@@ -119,6 +119,7 @@ def test_a_reader_runs(name, lab, chromium):
             timeout=3_600_000,
         )
         moved = move_widgets(page, name)
+        assert page.locator(".Toastify__toast").all_inner_texts() == [], "the page asks or tells"
         if "choosing" in name:  # each of the arena's four votes counts
             kept = "4 votes so far, kept in runs/arena.jsonl."
             page.locator(".widget-html-content").get_by_text(kept).wait_for()
@@ -164,7 +165,7 @@ def move_widgets(page, name):
         for slider in cell.get_by_role("slider").all():
             change(partial(slider.press, "ArrowRight"))
         for field in cell.locator(".jupyter-widgets input[type=text]").all():
-            change(partial(field.fill, "What is in the picture?"))
+            change(partial(field.fill, "How many objects are there?"))
         for box in cell.locator(".jupyter-widgets input[type=checkbox]").all():
             change(box.click)
         for menu in cell.locator(".jupyter-widgets select").all():
