@@ -120,6 +120,12 @@ def test_torch_may_come_after_the_package(tmp_path):
     assert problems_of(notebook, tmp_path) == []
 
 
+def test_lists_may_be_numbered_and_years_stand_within_a_line(tmp_path):
+    notebook = good_notebook()
+    notebook.cells[2].source += "\n\n1. One,\n   in 2018.\n2. two.\n\n7. Seven.\n\nSince\n1. One."
+    assert problems_of(notebook, tmp_path) == []
+
+
 def _source(cell, source):
     def break_it(notebook):
         notebook.cells[cell].source = source
@@ -232,6 +238,7 @@ BROKEN = [
     ("badge", _append(2, " [![a dot](https://x.org/y.svg)](01_other.ipynb)"), "from elsewhere"),
     ("remote img", _append(2, ' <img alt="x" src="https://x.org/y.png">'), "from elsewhere"),
     ("picture without alt", _append(2, " ![](01_other.ipynb)"), "without alternative text"),
+    ("year as a list", _append(6, "\n- A. B,\n  2018."), "cell 6 has a line that begins"),
     ("two titles", _append(2, "\n\n# Another"), "has titles in cells [0, 2]"),
     ("no title", _source(0, "You will be able to do it"), "has titles in cells []"),
     ("no goals", _source(0, "# A title"), "You will be able to"),

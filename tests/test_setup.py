@@ -734,7 +734,7 @@ def test_jupyterlab_starts_at_the_first_notebook():
 
 
 def test_jupyterlab_asks_nobody_for_news_nor_the_reader_whether_it_may():
-    """What the page is told: where the setting stays "none" it asks, whatever the server's options."""
+    """What the page is told: where its setting is "none" it asks, whatever the server's options."""
     from jupyterlab.labapp import LabApp
     from jupyterlab_server.settings_utils import get_settings
 

@@ -442,6 +442,19 @@ def has_working_links(notebook, path):
 
 
 @rule
+def wraps_into_no_list(notebook, path):
+    """JupyterLab begins a list where a line that goes on with a sentence begins with "2018."."""
+    for i, cell in _cells(notebook, "markdown"):
+        above, last = "", 0
+        for line in _prose(cell).splitlines():
+            if number := re.match(r"\s*(\d+)[.)](\s|$)", line):
+                begun, last = last, int(number[1])
+                if above.strip() and last not in (1, begun + 1):
+                    yield f"cell {i} has a line that begins with {number[1]}., as a list does"
+            above = line
+
+
+@rule
 def has_the_house_form(notebook, path):
     """One title, what the reader will be able to do, and references at the end."""
     headings = _headings(notebook)
