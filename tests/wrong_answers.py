@@ -274,13 +274,6 @@ def _four_of_six(text):
     return [tuple((int(n) + 0.5) / 64 for n in run[:4]) for run in runs]
 
 
-def _paligemma(order=(1, 0, 3, 2), scale=1024, most=1023, form="<loc{:04d}>", whole=round):
-    def to_paligemma(box):
-        return "".join(form.format(min(whole(box[i] * scale), most)) for i in order)
-
-    return to_paligemma
-
-
 def _overlap(one, other):
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
@@ -954,14 +947,6 @@ RIGHT_ANSWERS = {
         lambda text: (box for box in grounding.parse(text)),
         lambda text: [box.corners for box in vh.boxes.parse(text, "pocket-llava").boxes],
     ],
-    "grounding.convert": [
-        _paligemma(scale=1023),
-        lambda box: "".join(
-            "<loc" + str(min(1023, int(1024 * v + 0.5))).zfill(4) + ">"
-            for v in (box[1], box[0], box[3], box[2])
-        ),
-        lambda box: vh.boxes.write([vh.boxes.Box(*box)], "paligemma"),
-    ],
     "grounding.iou": [
         lambda a, b: numpy.float32(grounding.iou(a, b)),
         lambda a, b: torch.tensor(grounding.iou(a, b)),
@@ -1224,21 +1209,6 @@ WRONG_ANSWERS = {
         (lambda text: vh.boxes.parse(text, "pocket-llava").boxes, "each of four numbers"),
         (lambda text: grounding.parse(text)[0], "raised IndexError"),
         (leaves, "raised SystemExit: no boxes"),
-    ],
-    "grounding.convert": [
-        (_paligemma(order=(0, 1, 2, 3)), "y first"),
-        (_paligemma(scale=1000), "1024ths"),
-        (_paligemma(most=1024), "cut off at 1023"),
-        (_paligemma(form="<loc{}>"), "four digits"),
-        (_paligemma(whole=int), "do not cut off"),
-        (_paligemma(form="<loc_{:04d}>"), "write four"),
-        (lambda box: _paligemma(form="<loc{:04d}> ")(box).strip(), "no space or comma"),
-        (lambda box: _paligemma()(box) + " dog", "nothing around them"),
-        (_paligemma(order=(1, 3, 0, 2)), "Both y come first"),
-        (lambda box: "", "holds 0 tokens"),
-        (lambda box: tuple(box), "is of type tuple"),
-        (lambda box: list(box), "is of type list"),
-        (_paligemma(order=(3, 2, 1, 0)), "right is"),
     ],
     "grounding.iou": [
         (iou_of_far_boxes, "`max(side, 0)` of each."),

@@ -1,13 +1,12 @@
 """Exercises of notebook 04, grounding."""
 
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 
 from vlm_helpers import boxes as vh_boxes
 from vlm_helpers._words import as_number
 from vlm_helpers.boxes import Box
-from vlm_helpers.exercises._engine import Exercise, Wrong, call, call_each, one_number
+from vlm_helpers.exercises._engine import Exercise, Wrong, call_each, one_number
 
 # --- grounding.parse ------------------------------------------------------------------------------
 
@@ -110,58 +109,6 @@ def examine_parse(answer, texts) -> None:
                 "of exactly four location tokens."
             )
         raise Wrong(f"In {text!r} you read {got}; right is {want}.")
-
-
-# --- grounding.convert ----------------------------------------------------------------------------
-
-
-def to_paligemma(box):
-    x0, y0, x1, y1 = (min(round(value * 1024), 1023) for value in box)
-    return f"<loc{y0:04d}><loc{x0:04d}><loc{y1:04d}><loc{x1:04d}>"
-
-
-def _as_its_authors_scale(box):
-    """big_vision's own code multiplies by 1023: a thousandth apart, and as right."""
-    x0, y0, x1, y1 = (round(value * 1023) for value in box)
-    return f"<loc{y0:04d}><loc{x0:04d}><loc{y1:04d}><loc{x1:04d}>"
-
-
-_BOXES = ((0.25, 0.5, 0.75, 0.875), (0.1, 0.2, 0.3, 0.4), (0.0, 0.0, 1.0, 1.0))
-
-
-def examine_convert(answer, boxes) -> None:
-    for box in boxes:
-        want = to_paligemma(box)
-        got = call(answer, box)
-        if not isinstance(got, str):
-            raise Wrong(f"Return the text of four tokens; this is of type {type(got).__name__}.")
-        if got in (want, _as_its_authors_scale(box)):
-            continue
-        numbers = [int(n) for n in re.findall(r"<loc(\d{1,6})>", got)]
-        if len(numbers) != 4:
-            raise Wrong(f"{got!r} holds {len(numbers)} tokens of the form <loc0123>: write four.")
-        if any(len(n) != 4 for n in re.findall(r"<loc(\d+)>", got)):
-            raise Wrong("A number has four digits, with zeros in front: `{value:04d}`.")
-        if max(numbers) > 1023:
-            raise Wrong(
-                f"There is no token <loc{max(numbers)}>: the last one is <loc1023>, so cut off at "
-                "1023."
-            )
-        y0, x0, y1, x1 = (int(n) for n in re.findall(r"\d{4}", want))
-        if numbers == [y0, x0, y1, x1]:
-            raise Wrong(
-                "The four tokens are right, but they are all there is to write: no space or comma "
-                "between them, and nothing around them."
-            )
-        if numbers == [x0, y0, x1, y1]:
-            raise Wrong("PaliGemma writes y first: y0, x0, y1, x1.")
-        if numbers == [y0, y1, x0, x1]:
-            raise Wrong("Both y come first in your text: the order is y0, x0, y1, x1.")
-        if max(abs(a - b) for a, b in zip(numbers, (y0, x0, y1, x1))) <= 1:
-            raise Wrong("The last digit is off: round to the nearest number, do not cut off.")
-        if all(abs(n - v * 1000) <= 1 for n, v in zip(numbers, (box[1], box[0], box[3], box[2]))):
-            raise Wrong("You count in thousandths: PaliGemma counts in 1024ths.")
-        raise Wrong(f"For {box} you write {got}; right is {want}.")
 
 
 # --- grounding.iou --------------------------------------------------------------------------------
@@ -572,21 +519,6 @@ EXERCISES = (
         solved=parse,
         materials=lambda: _TEXTS,
         examine=examine_parse,
-    ),
-    Exercise(
-        name="grounding.convert",
-        title="Write a box for PaliGemma",
-        difficulty=1,
-        minutes=5,
-        takeaway="y first, 1024 cells, four digits: three conventions in one line. PaliGemma's own "
-        "code multiplies by 1023, others by 1024: a thousandth apart, and this check takes both.",
-        hints=(
-            "`round(value * 1024)`, and never more than 1023.",
-            "The order is y0, x0, y1, x1; `{value:04d}` writes four digits.",
-        ),
-        solved=to_paligemma,
-        materials=lambda: _BOXES,
-        examine=examine_convert,
     ),
     Exercise(
         name="grounding.iou",
