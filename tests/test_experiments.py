@@ -110,3 +110,42 @@ def test_pictures_that_are_read_once_get_the_usual_answers(name):
     odds = zip(shown.odds(asked, "yes", "no"), usual, strict=True)
     told = [(odd > 0, answer) for odd, answer in odds if answer in ("yes", "no")]
     assert told and set(told) <= {(True, "yes"), (False, "no")}
+
+
+def ends(name: str) -> pd.DataFrame:
+    """The lines at the end of an experiment's trainings."""
+    table = vh.evaluation.experiment(name)
+    return table[table["step"] == table["step"].max()]
+
+
+def start(name: str) -> pd.Series:
+    return vh.evaluation.experiment(name).query("step == 0").iloc[0]
+
+
+@pytest.mark.parametrize(("name", "column"), [("dpo", "right"), ("clicks", "inside")])
+def test_what_notebook_09_says_that_nobody_gains_stands_in_the_table(name, column):
+    was = start(name)
+    for line in (was, *ends(name).to_dict("records")):
+        assert sum(map(int, line["by picture"].split())) == line[column]
+        assert line["gain"] == pytest.approx((line[column] - was[column]) / line["n"], abs=1e-4)
+        assert line["low"] <= min(0, line["gain"]) and line["gain"] <= line["high"]
+
+
+def test_preferences_move_the_threshold_and_a_high_rate_breaks_dpo_alone():
+    was, table = start("dpo"), ends("dpo")
+    assert (table["auc"] < was["auc"] + 0.005).all()
+    usual = table.query("rate == 0.001 and beta in (0, 0.1) and kinds == 'all'")
+    assert usual.groupby("side")["seed"].nunique().tolist() == [3, 3]
+    assert usual["yes"].min() < was["yes"] < was["due"] < usual["yes"].max()
+    high = table.query("rate == 0.003 and kinds == 'all'").set_index("side")
+    assert high.loc["DPO", "high"] < 0 < high.loc["SFT", "high"]
+    assert high.loc["DPO", "blind"] < 0.2 * was["blind"] and high.loc["DPO", "lost"] > 40
+
+
+@pytest.mark.parametrize("name", ["dpo", "clicks"])
+def test_rates_are_chosen_by_other_questions_than_those_of_the_table(name):
+    module, table = importlib.import_module(f"recipes.experiments.{name}"), ends(name)
+    best = getattr(module, "BEST", {"DPO": 1e-3})
+    for side, rate in best.items():
+        tried = table[(table["side"] == side) & table["tried"].notna()]
+        assert tried.set_index("rate")["tried"].idxmax() == rate

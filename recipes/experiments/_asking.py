@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 import vlm_helpers as vh
+from recipes.places import is_right
 
 AT_ONCE = 32  # pictures
+GREY = (128, 128, 128)  # what a blind model sees
 
 
 @functools.cache
@@ -25,18 +27,21 @@ class Shown:
 
     What stands before a question, the picture above all, is read once and its keys and values are
     kept: that is some five times quicker than `vlm.ask`, and gives the same answers.
-    `vlm`: who looks, by default `model()`.
+    An image that occurs several times, the same object, is looked at once. `vlm`: who looks, by
+    default `model()`.
     """
 
     def __init__(self, images: Sequence[Image.Image], vlm: vh.VLM | None = None):
         self.vlm, self.caches = vlm or model(), []
         self.places: dict[int, tuple[int, int]] = {}  # of a picture: its cache, and its row there
+        first = {id(image): i for i, image in reversed(list(enumerate(images)))}
         by_size: dict[tuple[int, int], list[int]] = {}  # as many tokens each
-        for i, image in enumerate(images):
-            by_size.setdefault(image.size, []).append(i)
+        for i in sorted(first.values()):
+            by_size.setdefault(images[i].size, []).append(i)
         for same in by_size.values():
             for start in range(0, len(same), AT_ONCE):
                 self._look(images, same[start : start + AT_ONCE])
+        self.places = {i: self.places[first[id(image)]] for i, image in enumerate(images)}
 
     @torch.inference_mode()
     def _look(self, images: Sequence[Image.Image], some: list[int]) -> None:
@@ -90,6 +95,46 @@ class Shown:
             if here:
                 rows = [self.places[asked[i][0]][1] for i in here]
                 yield here, _steps(self.vlm, cache, rows, [asked[i][1] for i in here])
+
+
+class Asked:
+    """Pages of one kind, and of each so many questions of some skills (`asked`)."""
+
+    def __init__(self, split: str, first: int, number: int, asked: dict[str, int], kind="things"):
+        samples = [vh.pages.sample(seed, split, kind=kind) for seed in range(first, first + number)]
+        self.pictures = [sample.image for sample in samples]
+        self.questions = [
+            (picture, question)
+            for picture, sample in enumerate(samples)
+            for skill, each in asked.items()
+            for question in sample.questions([skill], per_skill=each)
+        ]
+
+    def shown(self, vlm: vh.VLM, grey: bool = False) -> Shown:
+        """The pictures, or grey ones of the same sizes, as a model has looked at them."""
+        greys = {picture.size: Image.new("RGB", picture.size, GREY) for picture in self.pictures}
+        return Shown([greys[one.size] for one in self.pictures] if grey else self.pictures, vlm)
+
+    def asked(self) -> list[tuple[int, str]]:
+        return [(picture, question.text) for picture, question in self.questions]
+
+    def answers(self, shown: Shown) -> list[str]:
+        return [answer for answer, _ in shown.ask(self.asked(), most=16)]
+
+    def right(self, answers: list[str]) -> list[bool]:
+        both = zip(answers, self.questions, strict=True)
+        return [is_right(answer, question.answer) for answer, (_, question) in both]
+
+
+def gain(now: Sequence[int], was: Sequence[int], each: int) -> dict[str, float]:
+    """The right answers to each picture's `each` questions compared: as a share of all questions,
+    with its interval and p. Pictures are paired, for questions about one are not independent."""
+    runs = (
+        vh.evaluation.Run([{"id": i, "score": right / each} for i, right in enumerate(one)])
+        for one in (now, was)
+    )
+    found = vh.evaluation.paired(*runs)
+    return {"gain": found.difference, "low": found.low, "high": found.high, "p": found.p}
 
 
 @torch.inference_mode()
