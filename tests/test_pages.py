@@ -230,7 +230,19 @@ def test_a_field_can_be_changed_and_nothing_else_changes():
         (lambda: ALL[0].messages(turns=0), ValueError, "turns must be a whole number from 1"),
         (lambda: ALL[0].messages(skills=[]), ValueError, r"of the skills \[\]"),
         (lambda: ALL[0].render(0), ValueError, "scale must be a number above 0"),
-        (lambda: ALL[0].render(99), ValueError, "scale must be at most 8"),
+        (lambda: ALL[0].render(99), ValueError, "scale must lie between 0.1 and 8"),
+        (lambda: ALL[0].render(0.001), ValueError, "scale must lie between .* be 0.001"),
+        (lambda: pages.sample(1, kind=3), TypeError, "kind must be a text or a list of texts"),
+        (lambda: pages.sample(1, kind=b"table"), TypeError, "kind must be a text or a list"),
+        (lambda: ALL[0].questions(3), TypeError, "skills must be a text or a list of texts"),
+        (lambda: ALL[0].questions(seed=None), TypeError, "seed must be a whole number"),
+        (lambda: ALL[0].messages(seed="a"), TypeError, "seed must be a whole number"),
+        (lambda: pages.picture_of(None), TypeError, "things must be a text or a list of texts"),
+        (lambda: pages.likely_absent(["caw"]), ValueError, "no thing 'caw'; did you mean"),
+        (lambda: pages.likely_absent(3), TypeError, "present must be a text or a list of texts"),
+        (lambda: pages.location_tokens([0.1, 0.2]), ValueError, "0.1 is no point of the picture"),
+        (lambda: pages.location_tokens([("a", "b")]), ValueError, "is no point of the picture"),
+        (lambda: pages.location_tokens(None), ValueError, "None is no point of the picture"),
         (lambda: ALL[0].get("totl"), ValueError, "shows no 'totl'; did you mean 'total'"),
         (lambda: ALL[0].with_field("totl", "1"), ValueError, "no field 'totl'; did you mean"),
         (lambda: ALL[0].with_field("total", 12), TypeError, "12 is none"),
@@ -243,3 +255,9 @@ def test_a_field_can_be_changed_and_nothing_else_changes():
 def test_bad_input_gets_one_sentence(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_names_may_come_from_whatever_gives_them_once():
+    assert pages.picture_of(iter(["cow", "dog"])).fields["things"] == ["cow", "dog"]
+    assert pages.sample(1, kind=iter(["table"])).kind == "table"
+    assert "cow" not in pages.likely_absent("cow")

@@ -80,6 +80,18 @@ def test_no_numbers(value):
         words.number("loss", value, finite=False)
 
 
+@pytest.mark.parametrize("value", [True, np.bool_(True), torch.tensor(True), np.array(1.0)])
+def test_truth_may_be_a_number(value):
+    assert words.as_number(value, truth=True) == 1.0
+
+
+def test_one_text_or_several():
+    assert words.several("kind", "table") == ["table"] == words.several("kind", iter(["table"]))
+    for value in (None, 3, b"table"):
+        with pytest.raises(TypeError, match="^kind must be a text or a list of texts, not "):
+            words.several("kind", value)
+
+
 def test_limits_of_numbers():
     for value in (0, -1.5, math.nan, math.inf):
         with pytest.raises(ValueError, match="^rate must be a number above 0, not "):

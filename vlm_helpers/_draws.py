@@ -17,7 +17,8 @@ class Draws:
     """A stream of draws that depends on `key` (any text) and nothing else."""
 
     def __init__(self, key: str):
-        self._random = random.Random(key).random
+        # As `Random` itself makes bytes of a text, but for lone surrogates, which answers may hold.
+        self._random = random.Random(key.encode(errors="surrogatepass")).random
 
     def uniform(self, low: float, high: float) -> float:
         return low + (high - low) * self._random()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from vlm_helpers._draws import Draws
-from vlm_helpers._words import did_you_mean, whole_number
+from vlm_helpers._words import did_you_mean, several, whole_number
 
 N_LOCATIONS = 64  # location tokens <loc_00> ... <loc_63>: 1/64 of the picture's side each
 NONE = "none"
@@ -49,14 +49,21 @@ def location_tokens(points) -> str:
     Raises:
         ValueError: for a point that is not inside the picture.
     """
-    points = list(points)
+    points = list(points) if isinstance(points, Iterable) else [points]
     for point in points:
-        if len(point) != 2 or not all(-1e-6 <= value <= 1 + 1e-6 for value in point):
+        if not _inside(point):
             raise ValueError(
                 f"{point!r} is no point of the picture: give (x, y) as fractions from 0 to 1; "
                 "pixels are to be divided by the picture's width and height."
             )
     return "".join(f"<loc_{_bin(value):02d}>" for point in points for value in point)
+
+
+def _inside(point) -> bool:
+    try:
+        return len(point) == 2 and all(-1e-6 <= value <= 1 + 1e-6 for value in point)
+    except TypeError:
+        return False
 
 
 def _bin(value: float) -> int:
@@ -119,11 +126,13 @@ def questions(
         known: further skills that exist in this world, though not for this picture: they give
             no question, where any other name is an error.
     Raises:
-        ValueError: for a skill that does not exist, or a number below 1.
+        TypeError, ValueError: for a skill that does not exist, a seed that is none, or a number
+            below 1.
     """
     per_skill = whole_number("per_skill", per_skill, least=1)
     known = tuple(known or makers)
-    wanted = [skills] if isinstance(skills, str) else list(makers if skills is None else skills)
+    seed = whole_number("seed", seed)
+    wanted = several("skills", makers if skills is None else skills)
     for skill in wanted:
         if skill not in known:
             raise ValueError(f"There is no skill {skill!r}; {did_you_mean(skill, known)}")
@@ -159,7 +168,7 @@ def conversation(
         ValueError: for fewer than one turn, or skills that give no question here.
     """
     turns = whole_number("turns", turns, least=1)
-    draws = Draws(f"{subject.key}/conversation/{seed}")
+    draws = Draws(f"{subject.key}/conversation/{whole_number('seed', seed)}")
     if follow_ups and skills is None and 1 < turns <= 4 and draws.chance(0.5):
         return follow_ups(subject, draws, turns)
     asked = subject.questions(skills, turns, seed)

@@ -40,6 +40,18 @@ def choice(name: str, value: Any, known: Iterable[Any]) -> Any:
     return value
 
 
+def several(name: str, value: Any) -> list:
+    """`value` as a list: a text alone is a list of one. `name` is the argument's.
+
+    What is in the list is not looked at. Raises `TypeError`.
+    """
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a text or a list of texts, not {_shown(value)}.")
+    return list(value)
+
+
 def whole_number(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
     """`value` as an int: an integer of Python, numpy or torch, not True, nor 2.0.
 
@@ -77,9 +89,12 @@ def number(name: str, value: Any, *, above: float | None = None, finite: bool = 
     return found
 
 
-def as_number(value: Any) -> float | None:
-    """What `number` takes, as a float; None for everything else, such as text and True."""
-    if isinstance(value, str | bytes) or _is_bool(value):
+def as_number(value: Any, *, truth: bool = False) -> float | None:
+    """What `number` takes, as a float; None for everything else, such as text.
+
+    `truth`: whether True and False, of any library too, are 1 and 0; else they are none.
+    """
+    if isinstance(value, str | bytes) or (_is_bool(value) and not truth):
         return None
     try:
         # A tensor's `item` says nothing of gradients, its `float` warns.
@@ -95,6 +110,11 @@ def _shown(value: Any) -> str:
 
 def _is_bool(value: Any) -> bool:
     return isinstance(value, bool) or "bool" in str(getattr(value, "dtype", ""))
+
+
+def plain(text: str) -> str:
+    """A text as answers are compared: without case, space around it, and a full stop at its end."""
+    return text.strip().removesuffix(".").strip().casefold()
 
 
 def count(number: int, noun: str) -> str:

@@ -15,7 +15,7 @@ from PIL.Image import Image
 from vlm_helpers import _questions
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import Question, conversation, to_messages
-from vlm_helpers._words import did_you_mean, number, whole_number
+from vlm_helpers._words import did_you_mean, number, several, whole_number
 from vlm_helpers.pages import (
     _charts,
     _diagram,
@@ -124,11 +124,11 @@ class Page:
         """The picture drawn `scale` times as large, with the same truth.
 
         Raises:
-            ValueError: for a scale that is no number above 0, or above 8.
+            ValueError: for a scale that is no number from 0.1 to 8.
         """
         scale = number("scale", scale, above=0)
-        if scale > 8:
-            raise ValueError(f"scale must be at most 8, not {scale:g}.")
+        if not 0.1 <= scale <= 8:
+            raise ValueError(f"scale must lie between 0.1 and 8, and not be {scale:g}.")
         return _wear.apply(self.canvas.draw(scale), self.wear)
 
     # --- truth ------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def sample(
     """
     seed = whole_number("seed", seed)
     _check_split(split)
-    wanted = KINDS if kind is None else (kind,) if isinstance(kind, str) else tuple(kind)
+    wanted = several("kind", KINDS if kind is None else kind)
     for name in wanted:
         if name not in KINDS:
             raise ValueError(f"There is no kind of page {name!r}; {did_you_mean(name, KINDS)}")
@@ -322,9 +322,9 @@ def picture_of(
         ValueError: for no things or too many, a thing, theme or split that does not exist, or a
             second one of what stands alone ("bread", "scissors", "sun").
     """
-    if isinstance(things, str) or not all(isinstance(name, str) for name in things):
-        raise TypeError(f'things is a list of names, such as ["cow", "barn"], not {things!r}.')
-    seed, names = whole_number("seed", seed), list(things)
+    seed, names = whole_number("seed", seed), several("things", things)
+    if isinstance(things, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f'things is a list of names, such as ["cow", "sheep"], not {things!r}.')
     _check_split(split)
     _things.check(names)
     return _drawn(seed, split, _things.KIND, {"theme": theme, "things": names}, _wear.CLEAN)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import NONE, box_tokens, location_tokens, multiple_choice
-from vlm_helpers._words import article, did_you_mean, listed
+from vlm_helpers._words import article, did_you_mean, listed, several
 from vlm_helpers.pages import _settings
 from vlm_helpers.pages._canvas import Canvas
 from vlm_helpers.pages._kind import UNSEEN, Kind
@@ -90,12 +90,17 @@ def check(names: list[str]) -> None:
             raise ValueError(f"A picture shows {name!r} once at most; it is named {times} times.")
 
 
+def _known(names: list) -> list[str]:
+    """The names, which must be things'."""
+    for name in names:
+        if not isinstance(name, str) or name not in things().icons:
+            raise ValueError(f"There is no thing {name!r}; {did_you_mean(name, things().names)}")
+    return names
+
+
 def draw(fields: dict, draws: Draws, split: str) -> Canvas:
     known, style = things(), "fluent" if split == UNSEEN else "noto"
-    names = fields["things"]
-    for name in names:
-        if name not in known.icons:
-            raise ValueError(f"There is no thing {name!r}; {did_you_mean(name, known.names)}")
+    names = _known(fields["things"])
     if fields["theme"] not in (NOWHERE, *known.themes):
         raise ValueError(
             f"There is no theme {fields['theme']!r}; "
@@ -205,7 +210,10 @@ def likely_absent(present) -> list[str]:
     """The things that are not there, those first that most often stand with what is there.
 
     `present`: the names of what is there. Left out are those by whose name something there may go.
+
+    Raises `ValueError` for a name that is no thing's, and `TypeError` for no list of them.
     """
+    present = _known(several("present", present))
     return _likeliest_first(_others(present), present)
 
 
