@@ -125,7 +125,11 @@ def test_exact_forgives_case_ends_and_a_full_stop_and_nothing_else():
         (["what?"], TypeError, "Item 0"),
         (3, TypeError, "items is of type int: it must be a list of dicts"),
         ([{"question": "q1"}], ValueError, "answer of item 0 is missing"),
-        ([*items(2), {"question": "q", "answer": 3}], ValueError, "answer of item 2 is as int"),
+        (
+            [*items(2), {"question": "q", "answer": 3}],
+            ValueError,
+            "answer of item 2 is of type int",
+        ),
         ([{"text": "q", "answer": "3"}], ValueError, "'text', 'answer'"),
         ([dict(i, id="same") for i in items(2)], ValueError, "Item 1 has the id 'same'"),
         (
@@ -226,6 +230,8 @@ def line(**changed):
         ("{}\n", "no run of answers: line 1 "),
         ("id,answer\n1,2\n", "no run of answers: line 1 "),
         ('[{"format": 2}]\n', "no run of answers: line 1 "),
+        ("notes without a line break", "is no run of answers. The file was left"),
+        (f"{HEAD}\n{'[' * 100_000}\n", "is damaged: line 2 "),
         ("\x00\x01\n", "no run of answers: line 1 "),
         ('{"format": 1, "settings": {}}\n{"id": 0}\n', "another version .* .format 1, here 2"),
         (f"{HEAD}\nnothing\n", "is damaged: line 2 "),
@@ -303,6 +309,14 @@ def test_a_place_that_cannot_be_is_told(tmp_path):
         evaluation.quiz(Recorder(), items(), out=tmp_path / "file" / "run.jsonl")
     with pytest.raises(TypeError, match="out is of type int: it must be a file's path"):
         evaluation.quiz(Recorder(), items(), out=5)
+    with pytest.raises(TypeError, match="path is of type NoneType: it must be a file's path"):
+        evaluation.Run.load(None)
+
+
+@pytest.mark.parametrize("kind", [set, frozenset, dict.fromkeys])
+def test_answers_without_an_order_are_refused(kind):
+    with pytest.raises(TypeError, match="3 questions got one (set|frozenset|dict): what is asked"):
+        evaluation.quiz(lambda pictures, questions: kind(questions), items(3))
 
 
 @pytest.mark.parametrize("other", [None, [1], 0.5])
@@ -338,6 +352,8 @@ def test_items_without_a_skill_are_a_group_and_other_columns_are_named():
 def test_what_has_no_floors_is_named(rows, score, words):
     with pytest.raises(TypeError, match=words):
         evaluation.floors(rows, score)
+    with pytest.raises(ValueError, match="no item to answer: the set is empty"):
+        evaluation.floors([])
 
 
 def test_floors_are_the_commonest_answer_and_the_mean_over_candidates():
@@ -392,6 +408,32 @@ def test_interval_refuses_what_is_no_share(right, n, level):
         evaluation.interval(right, n, level)
     with pytest.raises(ValueError):
         evaluation.interval([])
+
+
+@pytest.mark.parametrize("scores", [None, 3, "a", ["a"], {0, 1}, (x for x in "01"), [[1], [1, 0]]])
+def test_interval_names_what_is_no_list_of_scores(scores):
+    with pytest.raises((TypeError, ValueError), match="^The scores are of type .* give a list"):
+        evaluation.interval(scores)
+
+
+@pytest.mark.parametrize(("right", "n"), [("3", 10), (3, "10"), (3, math.inf), (3, None)])
+def test_interval_takes_numbers_only(right, n):
+    with pytest.raises((TypeError, ValueError), match="must be a|give a list of numbers"):
+        evaluation.interval(right, n)
+    assert {type(end) for end in evaluation.interval(np.int64(3), np.int64(10))} == {float}
+
+
+@pytest.mark.parametrize("score", [math.nan, None, "1"])
+def test_runs_with_scores_that_are_no_numbers_are_not_compared(score):
+    run = evaluation.quiz(Recorder(), items(2))
+    other = evaluation.Run([{**row, "score": score} for row in run.rows])
+    with pytest.raises((TypeError, ValueError), match="scores (is|are)"):
+        evaluation.paired(
+            run,
+            other
+            if score != "1"
+            else evaluation.Run([{**row, "score": "right"} for row in run.rows]),
+        )
 
 
 def test_paired_counts_only_the_items_on_which_two_runs_differ():

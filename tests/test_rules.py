@@ -57,10 +57,21 @@ def test_every_rule_gives_what_its_source_gives(kind):
     ("said", "value"),
     [("1,500", 1500), ("1.500", 1500), ("3,5", 3.5), ("$1,234.50", 1234.5), ("1.234,50", 1234.5),
      ("-7", -7), ("12 %", 12), ("0.125", 0.125), ("none", None), ("2 000", 2000),
-     (".5", 0.5), (".125", 0.125)],
+     (".5", 0.5), (".125", 0.125), ("\u22125", -5), ("1 234 567,8", 1234567.8), ("3, 4", 3),
+     ("2024 12 cups", 2024), ("0.75 0.56", 0.75)],
 )  # fmt: skip
 def test_numbers_are_read_in_every_convention(said, value):
     assert rules.written_number(said) == value
+    with pytest.raises(TypeError, match="What is written is of type int: it must be text"):
+        rules.written_number(5)
+
+
+def test_a_letter_is_drawn_for_whatever_a_model_says():
+    assert rules.extract("\ud800", ["red", "blue"], "mmmu").drawn
+    with pytest.raises(TypeError, match="seed must be a whole number, not None"):
+        rules.extract("A", ["red", "blue"], "mmmu", seed=None)
+    with pytest.raises(TypeError, match="seed must be a whole number, not 'a'"):
+        rules.by_rule("mmmu", seed="a")
 
 
 def test_circular_eval_finds_the_hits_that_vlmevalkit_finds():
@@ -352,6 +363,43 @@ def test_a_list_longer_than_the_truth_s_is_wrong(answer, truth, missing, wrong):
     assert (read.missing, read.wrong, read.right) == (missing, wrong, not (missing or wrong))
 
 
+@pytest.mark.parametrize(
+    ("answer", "truth", "missing", "wrong"),
+    [
+        # a path that reads alike is not the same place
+        ('{"items": {"0": "Tea"}}', {"items": ["Tea"]}, ("items.0",), ()),
+        ('{"items.0": "Tea"}', {"items": ["Tea"]}, ("items.0",), ()),
+        ('{"a": {"b": 1}}', {"a.b": 1}, ("a.b",), ()),
+        # keys that the truth does not have are the schema's
+        ('{"tax": 1}', {}, (), ()),
+        ('{"tip": {"card": 1}}', {"tip": {}}, (), ()),
+        ('{"tip": 1}', {"tip": {}}, (), ("tip",)),
+        ("3", 4, (), ("the whole",)),
+        # as tables give it
+        ('{"items": ["Tea", 2]}', {"items": np.array(["Tea", 2], object)}, (), ()),
+        ('{"n": 2}', {"n": np.int64(2)}, (), ()),
+        ('{"n": [2, 3]}', {"n": (2, 4)}, (), ("n.1",)),
+    ],
+)
+def test_values_are_compared_where_they_stand(answer, truth, missing, wrong):
+    read = evaluation.json_answer(answer, {"title": "anything"}, truth)
+    assert (read.missing, read.wrong, read.right) == (missing, wrong, not (missing or wrong))
+
+
+@pytest.mark.parametrize(
+    ("truth", "error", "says"),
+    [
+        ('{"shop": "Tea"}', ValueError, "truth is a text, .* json.loads"),
+        ({"n": float("nan")}, TypeError, "truth holds nan, which no JSON can"),
+        ({"n": {1}}, TypeError, r"truth holds \{1\}"),
+        ({1: "a"}, TypeError, "truth holds {1: 'a'}"),
+    ],
+)
+def test_a_truth_that_no_answer_can_meet_is_told(truth, error, says):
+    with pytest.raises(error, match=says):
+        evaluation.json_answer("{}", {"type": "object"}, truth)
+
+
 def test_one_and_true_are_two_values():
     schema = {"type": "object"}
     assert not evaluation.json_answer('{"open": 1}', schema, {"open": True}).right
@@ -370,6 +418,7 @@ def test_one_and_true_are_two_values():
         ({"pattern": "("}, ValueError, "not a 'regex'"),
         ({"total": "string"}, ValueError, "^The schema is .* allows everything: .* only 'total'"),
         ({1: 2}, ValueError, "only 1"),
+        ({"title": "string", "total": "string"}, ValueError, "^The schema is .* 'title', 'total'"),
         ({"properties": {"a": {"kind": 1}}}, ValueError, "^The property 'a' is .* only 'kind'"),
         ({"items": {"name": "string"}}, ValueError, "^What 'items' says is .* only 'name'"),
         ({"$ref": "http://127.0.0.1:9/x"}, ValueError, "refers to 'http://127.0.0.1:9/x', which"),

@@ -402,6 +402,8 @@ def benchmark(
         ConnectionError: where the Hub cannot be reached, or does not give the set.
     """
     n = None if n is None else whole_number("n", n, least=1)
+    if not isinstance(name, str | os.PathLike):
+        raise TypeError(f"name is of type {type(name).__name__}: it must be a benchmark's name.")
     if name in _POCKET:
         if like or config or split or streaming:
             raise ValueError(
@@ -416,8 +418,6 @@ def benchmark(
     if seed is not None:
         raise ValueError(f"{name} cannot be drawn from a seed: only pocket benchmarks can.")
     kind = _kind(name, like)
-    if not isinstance(name, str | os.PathLike):
-        raise TypeError(f"name is of type {type(name).__name__}: it must be a benchmark's name.")
     name = os.fspath(name)
     if Path(name).suffix == ".parquet" and Path(name).is_file():
         rows = _parquet(Path(name))

@@ -15,7 +15,7 @@ from typing import Any
 
 from vlm_helpers._words import listed
 from vlm_helpers.evaluation._prompt import REQUEST, option_lines, with_options
-from vlm_helpers.evaluation._quiz import Run, checked, quiz
+from vlm_helpers.evaluation._quiz import Run, checked, iterated, quiz
 from vlm_helpers.evaluation.rules import by_rule
 from vlm_helpers.evaluation.rules._given import LETTERS, lettered, text
 
@@ -70,7 +70,7 @@ def rotations(
     Raises:
         TypeError, ValueError: an item without these, or more than a million of them.
     """
-    for index, item in enumerate(items):
+    for index, item in enumerate(iterated(items)):
         if index == MILLION:
             raise ValueError("CircularEval tells turns by millions: ask fewer questions than that.")
         item = checked(index, item)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vlm_helpers._questions import NONE
+from vlm_helpers._words import several, whole_number
 
 PATIENCE = 400  # pictures in a row without a question of a skill, before it counts as absent
 
@@ -64,9 +65,12 @@ def exam(
         none: whether to take questions whose answer is "none" as well.
         options: passed on to `sample`, such as `sign=False`.
     Raises:
-        ValueError: for a skill that does not exist, or that these pictures have no question for.
+        TypeError, ValueError: for a world, skills or a number that is none, and for a skill that
+            does not exist, or that these pictures have no question for.
     """
-    skills = [skills] if isinstance(skills, str) else list(skills)
+    if not hasattr(world, "sample"):
+        raise TypeError(f"world must be vh.scenes or vh.pages, not a {type(world).__name__}.")
+    skills, n = several("skills", skills), whole_number("n", n, least=1)
     pairs = []
     for skill in skills:
         found, seed, last = [], first_seed, first_seed

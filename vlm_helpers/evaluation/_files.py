@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 2  # rises when a file of before can no longer be gone on with
+START = b'{"format": '  # of the first line, which a kill may leave half written, too
 REMEDY = "give another file as out, or move this one away"
 
 
@@ -37,6 +38,13 @@ class Contents:
     torn: bool
 
 
+def as_path(name: str, path: Any) -> Path:
+    """`path`, the argument of that name, as a `Path`."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} is of type {type(path).__name__}: it must be a file's path.")
+    return Path(path)
+
+
 def read(path: Path) -> Contents:
     """What the file holds. It is left as it is.
 
@@ -53,6 +61,8 @@ def read(path: Path) -> Contents:
     data = path.read_bytes()
     whole = data.rfind(b"\n") + 1
     head, rows, items = None, {}, None
+    if not whole and not START.startswith(data[: len(START)]):
+        raise ValueError(f"{path} is no run of answers. The file was left as it is.")
     for number, line in enumerate(data[:whole].splitlines(), 1):
         try:
             entry = json.loads(line)
@@ -66,7 +76,7 @@ def read(path: Path) -> Contents:
                 like = next(iter(rows.values()), None)
                 row = _checked({name: entry[name] for name in COLUMNS}, like)
                 rows[row["id"]], items = row, None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if head and head["format"] != FORMAT:
                 break
             what = "is no run of answers" if number == 1 else "is damaged"
@@ -176,9 +186,7 @@ class File:
         process: int = 0,
         processes: int = 1,
     ):
-        if not isinstance(path, str | os.PathLike | None):
-            raise TypeError(f"out is of type {type(path).__name__}: it must be a file's path.")
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else as_path("out", path)
         self.head = {
             "format": FORMAT, "settings": {name: repr(settings[name]) for name in sorted(settings)}
         }  # fmt: skip

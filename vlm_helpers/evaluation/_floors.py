@@ -33,6 +33,8 @@ def floors(
     Returns:
         A pandas DataFrame, a row for each group, with the columns `majority`, `any candidate` (NaN
         where no item has candidates), and `n`.
+    Raises:
+        TypeError, ValueError: as `quiz` does, for no items, too.
     """
     import pandas as pd
 
@@ -46,6 +48,8 @@ def floors(
         # A long list of items with all of its pictures may not fit.
         item = {name: value for name, value in item.items() if name not in ("image", "images")}
         groups["all" if by is None else item.get(by)].append(item)
+    if not groups:
+        raise ValueError("There is no item to answer: the set is empty.")
     rows = {}
     for name, group in groups.items():
         commonest = Counter(item["answer"] for item in group).most_common(1)[0][0]

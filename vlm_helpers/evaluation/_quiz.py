@@ -7,7 +7,7 @@ import math
 import operator
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vlm_helpers._words import as_number, choice, count, did_you_mean, whole_number
-from vlm_helpers.evaluation._files import File, read
+from vlm_helpers._words import as_number, choice, count, did_you_mean, plain, whole_number
+from vlm_helpers.evaluation._files import File, as_path, read
 from vlm_helpers.evaluation._statistics import interval
 from vlm_helpers.evaluation.rules import Rule
 from vlm_helpers.pictures import to_rgb
@@ -30,11 +30,7 @@ AHEAD = 8  # batches that are sorted by length together, so that little is paddi
 
 def exact(answer: str, item: Mapping[str, Any]) -> bool:
     """Whether the answer is the right one, letter for letter but for case, ends and a full stop."""
-    return _plain(answer) == _plain(item["answer"])
-
-
-def _plain(text: str) -> str:
-    return text.strip().removesuffix(".").strip().casefold()
+    return plain(answer) == plain(item["answer"])
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,10 @@ class Run:
         A run that did not come to its end is read as far as it came, with a warning.
 
         Raises:
-            FileNotFoundError, ValueError: there is no such file, it holds something else or a run
-                of another version, or no answer yet.
+            FileNotFoundError, TypeError, ValueError: there is no such file, it holds something else
+                or a run of another version, or no answer yet.
         """
-        contents = read(Path(path))
+        contents = read(as_path("path", path))
         if not contents.rows:
             raise ValueError(f"{path} holds no answer yet.")
         if contents.items is None:
@@ -302,7 +298,7 @@ def judged(
         taken, value = (
             rule.judge(answer, item) if isinstance(rule, Rule) else (None, rule(answer, item))
         )
-        number = float(value) if isinstance(value, bool | np.bool_) else as_number(value)
+        number = as_number(value, truth=True)
         if number is None or not math.isfinite(number):
             raise TypeError(
                 f"{name!r} scores the answer to item {item['id']!r} as {value!r:.60}: a score is a "
@@ -336,7 +332,7 @@ def checked(number: int, item: Mapping[str, Any]) -> dict[str, Any]:
         )
     for name in ("question", "answer"):
         if not isinstance(item.get(name), str):
-            what = f"as {type(item[name]).__name__}" if name in item else "missing"
+            what = f"of type {type(item[name]).__name__}" if name in item else "missing"
             columns = ", ".join(map(repr, item)) or "none"
             raise ValueError(
                 f"The {name} of item {number} is {what}: it must be a text in the column "
@@ -365,15 +361,18 @@ def pictures_of(item: Mapping[str, Any]) -> list[Any]:
     return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
-def numbered(items: Iterable[Mapping[str, Any]], order: dict[Any, int]) -> Iterator[dict[str, Any]]:
-    """The items, each with its id; `order` notes the ids and their numbers."""
-    try:
-        items = iter(items)
-    except TypeError:
+def iterated(items: Any) -> Iterator[Any]:
+    """What goes through the items. Raises `TypeError` where nothing does."""
+    if not isinstance(items, Iterable) and not hasattr(items, "__getitem__"):
         raise TypeError(
             f"items is of type {type(items).__name__}: it must be a list of dicts, or a data set."
-        ) from None
-    for number, item in enumerate(items):
+        )
+    return iter(items)
+
+
+def numbered(items: Iterable[Mapping[str, Any]], order: dict[Any, int]) -> Iterator[dict[str, Any]]:
+    """The items, each with its id; `order` notes the ids and their numbers."""
+    for number, item in enumerate(iterated(items)):
         item = checked(number, item)
         if item.get("id") is None:
             item["id"] = number
@@ -413,7 +412,8 @@ def _asked(
     started = time.perf_counter()
     answers = ask(pictures, [item["question"] for item in batch], **options)
     seconds = (time.perf_counter() - started) / len(batch)
-    if isinstance(answers, str) or not isinstance(answers, Iterable):
+    # A set or a dict of them has no order, or that of something else.
+    if isinstance(answers, str | Set | Mapping) or not isinstance(answers, Iterable):
         raise TypeError(
             f"{count(len(batch), 'question')} got one {type(answers).__name__}: what is asked must "
             "give a list of texts, one for each question."

@@ -187,7 +187,7 @@ def _looks(votes: list[Mapping[str, Any]], style: Style) -> np.ndarray:
                         f"Vote {i} has no text in {side!r}: style control needs both answers."
                     )
                 value = measure(vote[side])
-                value = float(value) if isinstance(value, bool) else as_number(value)
+                value = as_number(value, truth=True)
                 if value is None or not 0 <= value < math.inf:
                     raise ValueError(
                         f"The style {name!r} of an answer must be a number from 0 up, not {value!r}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,28 +30,45 @@ def interval(
         n: how many were asked.
         level: between 0 and 1.
     Raises:
-        ValueError: for no items, for more right than asked, or a level outside of 0 to 1.
+        TypeError, ValueError: for scores that are no numbers, for no items, for more right than
+            asked, or a level outside of 0 to 1.
     """
     if not 0 < number("level", level) < 1:
         raise ValueError(f"level must lie between 0 and 1, as 0.95 does, not {level!r}.")
     z = NormalDist().inv_cdf((1 + level) / 2)
     if n is None:
-        scores = np.asarray(right, float)
+        scores = _numbers(right)
         n = scores.size
-        if not np.isfinite(scores).all():
-            raise ValueError("One of the scores is no finite number: leave it out.")
         if n and not np.isin(scores, (0, 1)).all():
             half = z * scores.std(ddof=1) / math.sqrt(n) if n > 1 else math.inf
             return float(scores.mean() - half), float(scores.mean() + half)
         right = float(scores.sum())
+    right, n = number("right", right, finite=False), number("n", n)
     if n < 1 or not 0 <= right <= n:
-        raise ValueError(f"{right:g} right of {n} is no share: give 0 to n right of at least one.")
+        raise ValueError(
+            f"{right:g} right of {n:g} is no share: give 0 to n right of at least one."
+        )
     share = right / n
     middle = share + z**2 / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = ((middle + side * half) / (1 + z**2 / n) for side in (-1, 1))
     # the formula's own ends there, which rounding may miss by 1e-18
     return 0.0 if right == 0 else low, 1.0 if right == n else high
+
+
+def _numbers(scores: Any) -> np.ndarray:
+    try:
+        found = np.asarray(scores, float)
+    except (TypeError, ValueError):
+        found = np.array(0.0)  # nor is a single number a list of scores
+    if not found.ndim:
+        raise TypeError(
+            f"The scores are of type {type(scores).__name__}: give a list of numbers, or how many "
+            "are right and, as n, of how many."
+        )
+    if not np.isfinite(found).all():
+        raise ValueError("One of the scores is no finite number: leave it out.")
+    return found
 
 
 @dataclass(frozen=True)
@@ -121,7 +138,8 @@ def paired(one: Run, other: Run) -> Comparison:
             f"The two runs are not over the same items: {what} (the first has {len(mine)} items, "
             f"the second {len(theirs)}, and {same} are the same). Ask both models the same items."
         )
-    differences = np.array([mine[name]["score"] - theirs[name]["score"] for name in mine])
+    scores = (_numbers([of[name]["score"] for name in mine]) for of in (mine, theirs))
+    differences = np.subtract(*scores)
     n, better, worse = len(mine), int((differences > 0).sum()), int((differences < 0).sum())
     if np.isin(differences, (-1, 0, 1)).all():
         share = (better - worse) / (n + 2)

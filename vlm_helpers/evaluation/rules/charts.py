@@ -13,6 +13,8 @@ from typing import Any
 from vlm_helpers._words import number
 from vlm_helpers.evaluation.rules._given import text, truths
 
+NUMBER = re.compile(r"[-\u2212]?(?:\d+|(?=[.,]\d))(?:['\s]\d{3}(?!\d)|[.,]\d+)*")
+
 
 def chartqa_number(written: str) -> float | None:
     """What Python reads as a number, with "%" at the end a hundredth of it.
@@ -26,11 +28,14 @@ def chartqa_number(written: str) -> float | None:
 
 
 def written_number(written: str) -> float | None:
-    """The first number in a text, whatever parts thousands and decimals; None where none is."""
-    found = re.search(r"-?(?:\d|[.,](?=\d))[\d.,' ]*", written)
+    """The first number in a text, whatever parts thousands and decimals; None where none is.
+
+    A space or an apostrophe parts thousands: where other than three digits follow, a number ends.
+    """
+    found = NUMBER.search(text("What is written", written))
     if not found:
         return None
-    digits = re.sub(r"[' ]", "", found.group()).rstrip(".,")
+    digits = re.sub(r"['\s]", "", found.group()).replace("\u2212", "-")
     whole, mark, part = re.fullmatch(r"(.*?)(?:([.,])(\d*))?", digits).groups()
     if mark and len(part) == 3 and whole.strip("-0"):  # 1,500 and 1.500 are thousands
         whole, part = whole + part, ""

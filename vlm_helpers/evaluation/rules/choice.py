@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vlm_helpers._draws import Draws
+from vlm_helpers._words import whole_number
 from vlm_helpers.evaluation.rules import leading, mathvista, mcq, mmmu, vlmevalkit
 from vlm_helpers.evaluation.rules._given import known, lettered, text
 from vlm_helpers.evaluation.rules._rule import Rule
@@ -55,7 +56,7 @@ def extract(answer: str, options: Any, rule: str, *, seed: int = 0) -> Letter | 
         TypeError, ValueError: an answer or an option that is no text, options that are no list, or
             a rule that does not exist.
     """
-    rule = known("rule", rule, RULES)
+    rule, seed = known("rule", rule, RULES), whole_number("seed", seed)
     answer, options = text("The answer", answer), lettered(options)
     letter = RULES[rule](answer, options)
     if letter is None and rule in DRAWING:
@@ -68,7 +69,7 @@ def by_rule(rule: str, *, seed: int = 0) -> Rule:
 
     It is for items with `options` (texts, or letter to text) and a letter as `answer`.
     """
-    known("rule", rule, RULES)
+    rule, seed = known("rule", rule, RULES), whole_number("seed", seed)
 
     def judge(answer: str, item: Mapping[str, Any]) -> tuple[Letter | None, bool]:
         if item.get("options") is None:

@@ -7,13 +7,16 @@ The form is that of a JSON Schema (json-schema.org, draft 2020-12), checked by t
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from vlm_helpers.evaluation.rules._given import text
 
-_WORDS = ("$schema", "$id", "$defs", "$comment", "title", "description", "default", "examples")
+_NOTHING = object()
+# Keywords that say something and ask for nothing.
+_WORDS = ("$schema", "$id", "$comment", "title", "description", "default", "examples")
 
 
 class JsonAnswer(NamedTuple):
@@ -57,29 +60,33 @@ def json_answer(answer: str, schema: Mapping[str, Any], truth: Any) -> JsonAnswe
         truth: the right value, such as the `fields` of a page that the schema asks for. Values are
             compared as they are, texts letter by letter.
     Raises:
-        TypeError: for an answer that is no text, or a schema that is no dict.
-        ValueError: for what is no JSON Schema.
+        TypeError: for an answer that is no text, a schema that is no dict, or a truth that no JSON
+            can hold.
+        ValueError: for what is no JSON Schema, or the text of JSON as the truth.
     """
-    check = _validator(schema)
+    check, truth = _validator(schema), _as_json(truth)
+    if isinstance(truth, str) and next(iter(_errors(check, truth)), None):
+        raise ValueError(
+            f"The truth is a text, {truth!r:.60}, and the schema allows none: give the value, "
+            "json.loads(truth) where it is JSON."
+        )
     try:
         value = read_json(answer)
     except ValueError as error:
         return JsonAnswer(None, (str(error),), (), ())
-    faults, missing = [], []
+    faults, required = [], []
     for error in _errors(check, value):
-        place = [*map(str, error.absolute_path)]
+        place = tuple(error.absolute_path)
         if error.validator == "required":
             absent = (name for name in error.validator_value if name not in error.instance)
-            missing += [".".join([*place, name]) for name in absent]
+            required += [(*place, name) for name in absent]
         else:
-            faults.append(f"{'.'.join(place) or 'the whole'}: {error.message}.")
-    there, right, more = dict(_leaves(value)), dict(_leaves(truth)), [*_surplus(value, truth)]
-    for path, part in right.items():
-        filled = part == [] and f"{path}.0".removeprefix(".") in more  # there, and not empty
-        told = filled or any(f"{path}.".startswith(f"{one}.") for one in missing)
-        if path not in there and not told:
-            missing.append(path)
-    wrong = [path for path in right if path in there and not _same(there[path], right[path])]
+            faults.append(f"{_written(place)}: {error.message}.")
+    found: dict[str, list[tuple]] = {"missing": required, "wrong": [], "more": []}
+    for kind, path in _differences(value, truth):
+        if not any(path[: len(one)] == one for one in required):  # told already
+            found[kind].append(path)
+    missing, wrong, more = ([*map(_written, paths)] for paths in found.values())
     return JsonAnswer(value, tuple(faults), tuple(dict.fromkeys(missing)), (*wrong, *more))
 
 
@@ -128,7 +135,7 @@ def _validator(schema: Any) -> Any:
         raise ValueError(
             f"This is no JSON Schema: {error.message}{f' (at {place})' if place else ''}."
         ) from None
-    _check_keywords(schema, "the schema", {*Draft202012Validator.VALIDATORS, *_WORDS})
+    _check_keywords(schema, "the schema", {*Draft202012Validator.VALIDATORS, "$defs"})
     return Draft202012Validator(schema, registry=Registry())  # an empty one fetches nothing
 
 
@@ -136,7 +143,7 @@ def _check_keywords(schema: Any, place: str, known: set[str]) -> None:
     """An example of the answer passes as a schema: it has no keyword, so it allows everything."""
     if not isinstance(schema, Mapping) or not schema:
         return
-    if not known & set(schema):
+    if not known & set(schema) and not set(schema) <= {*_WORDS}:
         raise ValueError(
             f"{place[0].upper()}{place[1:]} is no JSON Schema but allows everything: it has no "
             f"keyword, such as 'type' or 'properties', only {', '.join(map(repr, schema))}."
@@ -161,27 +168,45 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no value in JSON")
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The values in nested dicts and lists by path; an empty one is a value itself."""
-    if not isinstance(value, dict | list) or not value:
-        yield path, value
+def _differences(value: Any, truth: Any, path: tuple = ()) -> Iterator[tuple[str, tuple]]:
+    """Each path of the truth that is "missing" in the value or "wrong" there, and the items by
+    which a list is longer ("more"). Paths are keys of objects and numbers of list items."""
+    if not isinstance(truth, dict | list):
+        if value is _NOTHING or not _same(value, truth):
+            yield "missing" if value is _NOTHING else "wrong", path
         return
-    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-        yield from _leaves(part, f"{path}.{key}" if path else str(key))
+    alike = type(value) is type(truth)
+    if not truth and not alike:
+        yield "missing" if value is _NOTHING else "wrong", path
+    there = _parts(value) if alike else {}
+    for key, part in _parts(truth).items():
+        yield from _differences(there.get(key, _NOTHING), part, (*path, key))
+    if alike and isinstance(truth, list):
+        yield from (("more", (*path, n)) for n in range(len(truth), len(value)))
 
 
-def _surplus(value: Any, truth: Any, path: str = "") -> Iterator[str]:
-    """The items by which a list is longer than the truth's."""
-    if isinstance(value, list) and isinstance(truth, list):
-        yield from (f"{path}.{n}" if path else str(n) for n in range(len(truth), len(value)))
-        pairs = [(str(n), *both) for n, both in enumerate(zip(value, truth))]
-    elif isinstance(value, dict) and isinstance(truth, dict):
-        pairs = [(key, value[key], truth[key]) for key in truth if key in value]
-    else:
-        return
-    for key, one, other in pairs:
-        yield from _surplus(one, other, f"{path}.{key}" if path else key)
+def _parts(value: dict | list) -> dict:
+    return value if isinstance(value, dict) else dict(enumerate(value))
 
 
 def _same(one: Any, other: Any) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _as_json(truth: Any) -> Any:
+    """The truth as JSON's reader would give it: a table's row has arrays and numbers of numpy's."""
+    if isinstance(truth, Mapping) and all(isinstance(key, str) for key in truth):
+        return {key: _as_json(part) for key, part in truth.items()}
+    truth = truth.tolist() if hasattr(truth, "tolist") else truth
+    if isinstance(truth, list | tuple):
+        return [*map(_as_json, truth)]
+    if isinstance(truth, str | int | None) or (isinstance(truth, float) and math.isfinite(truth)):
+        return truth
+    raise TypeError(
+        f"The truth holds {truth!r:.60}, which no JSON can: give texts, finite numbers, True, "
+        "False, None, lists of them, and dicts with texts as keys."
+    )
+
+
+def _written(path: tuple) -> str:
+    return ".".join(map(str, path)) or "the whole"
