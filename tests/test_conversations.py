@@ -380,6 +380,11 @@ def test_what_the_template_writes_is_no_text(template, tmp_path):
     assert "<|end|>" not in conversations.marks(processor)
 
 
+def test_half_a_character_is_told():
+    with pytest.raises(ValueError, match=r"message 1 .*'\\ud800', the half of a character"):
+        conversations.read([user("a \ud800")])
+
+
 def test_plain_texts_have_the_tokens_of_a_template(collator):
     batch = collator([{"prompt": "<s>user: a</s>\nassistant:", "completion": " b</s>"}])
     assert (batch["input_ids"] == collator.processor.tokenizer.eos_token_id).sum() == 2

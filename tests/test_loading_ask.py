@@ -468,6 +468,8 @@ def test_bad_numbers_of_tokens(vlm, number):
     for call in (vlm.ask, lambda _, text, **options: vlm.stream([user(text)], **options)):
         with pytest.raises(ValueError, match="max_new_tokens must be a whole number from 1 up"):
             call(None, "What?", max_new_tokens=number)
+        with pytest.raises(ValueError, match="num_beams must be a whole number from 1 up"):
+            call(None, "What?", num_beams=number)
 
 
 def test_options_of_sampling_need_sampling(vlm):

@@ -211,7 +211,47 @@ def test_a_judge(collator):
     )
     broken = faults(rows, collator, judge=lambda row, text: text[99])
     assert "the judge fails on it (IndexError" in broken[0]
-    assert "but NaN" in faults(rows, collator, judge=lambda row, text: float("nan"))[2]
+    for value in (float("nan"), None, "1", 1j):
+        shown = f"gives no number for it, but {value!r}"
+        assert shown in faults(rows, collator, judge=lambda row, text, value=value: value)[2]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"chosen": "Blue.", "rejected": "Red.", "truth": "red"}, "is the worse one"),
+        ({"chosen": "3", "rejected": "2", "truth": 2}, "its truth is 2"),
+    ],
+)
+def test_the_truth_counts_as_the_exact_score_reads_it(more, says, collator):
+    assert says in faults([pair(**more)], collator)[0]
+
+
+def test_a_full_stop_makes_no_other_answer(collator):
+    rows = [pair(), pair(chosen="A ring.", rejected="a star.")]
+    assert "opposite of row 0" in faults(rows, collator)[1]
+
+
+def test_a_pair_that_differs_in_nothing_to_be_seen_is_told(collator):
+    rows = [pair(chosen="caf\u00e9", rejected="cafe\u0301")]
+    assert "differ in how their letters are encoded" in str(
+        preflight(rows, collator, progress=False)
+    )
+
+
+@pytest.mark.parametrize("row", [None, "x", 3])
+def test_what_is_no_row_is_told(row, collator):
+    why = faults([pair(), row], collator)[1]
+    assert why == f"a row must be a dict of columns, not {type(row).__name__}."
+    assert "The columns are none" in faults([{}], collator)[0].replace("the col", "The col")
+
+
+@pytest.mark.parametrize("options", [{"collator": None}, {"judge": 3}, {"first": "x"}])
+def test_options_that_cannot_be_are_told_at_once(options, collator):
+    with pytest.raises((TypeError, ValueError), match=f"^{next(iter(options))} must be"):
+        preflight([pair()], **{"collator": collator, "progress": False, **options})
+    with pytest.raises(ValueError, match="not none"):
+        collator(None)
 
 
 def test_opposite_verdicts_are_named_across_parts_too(collator):

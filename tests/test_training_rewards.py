@@ -1,8 +1,11 @@
 """Rewards before a training: what they may not do, and whether there is anything to learn."""
 
 import math
+import sys
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import vlm_helpers as vh
@@ -22,6 +25,48 @@ def texts(completions):
 
 def exact(completions, truth, **columns):
     return [float(text.strip() == right) for text, right in zip(texts(completions), truth)]
+
+
+async def nothing_yet(completions, **columns):
+    return [math.nan] * len(completions)
+
+
+async def right(completions, truth, **columns):
+    return exact(completions, truth)
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        right,
+        lambda completions, truth, **_: np.array(exact(completions, truth)) > 0.5,
+        lambda completions, truth, **_: torch.tensor(exact(completions, truth)) > 0.5,
+        lambda completions, truth, **_: (value for value in exact(completions, truth)),
+        lambda completions, truth, **_: [*map(np.bool_, exact(completions, truth))],
+    ],
+)
+def test_what_trl_takes_is_taken(reward):
+    assert preflight_rewards([row(truth="red")], reward).rows == 1
+
+
+@pytest.mark.parametrize("name", ["prompts", "completions", "trainer_state", "log_extra"])
+def test_a_column_that_trl_would_trip_over_is_told(name):
+    with pytest.raises(PreflightError, match=f"the column '{name}' has the name of what TRL"):
+        preflight_rewards([row(**{name: "x"})], exact)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"rewards": None}, TypeError, "The rewards must be functions"),
+        ({"weights": [None]}, ValueError, r"weights\[0\] must be a finite number, not None"),
+        ({"weights": 2}, ValueError, "1 rewards and 0 weights"),
+        ({"vlm": "pocket-llava"}, TypeError, "vlm is of type str: it must be a VLM"),
+    ],
+)
+def test_options_that_cannot_be_are_told(options, error, words):
+    with pytest.raises(error, match=words):
+        preflight_rewards(**{"rows": [row(truth="red")], "rewards": exact, **options})
 
 
 def test_a_reward_is_called_as_trl_calls_it():
@@ -53,6 +98,14 @@ def test_a_reward_is_called_as_trl_calls_it():
         (lambda completions, gold, **_: [0.0], "cannot be called .* 'gold'.* 'truth'"),
         (lambda completions: [0.0], "cannot be called"),
         (lambda completions, **_: [[0.0, 1.0] for _ in completions], r"gives \[0.0, 1.0\]"),
+        # what TRL's table of float32 does not take, or not in this order
+        (lambda completions, **_: {*map(float, range(len(completions)))}, "gives 'set', and must"),
+        (lambda completions, **_: np.array(1.0), "gives 'ndarray', and must give a list"),
+        (lambda completions, **_: torch.tensor(1.0), "gives 'Tensor', and must give a list"),
+        (lambda completions, **_: np.ones((len(completions), 1)), r"gives array\(\[1.\]\)"),
+        (lambda completions, **_: [1e39] * len(completions), "gives 1e\\+39 .* in float32 too"),
+        (lambda completions, **_: sys.exit(3), "raises SystemExit to"),
+        (nothing_yet, "gives nan"),
         # only one kind of answer trips it
         (lambda completions, **_: [1 / (t != "none") for t in texts(completions)], "'none'"),
     ],

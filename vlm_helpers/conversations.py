@@ -346,6 +346,13 @@ def _check_keys(where: str, given: Mapping, known: Sequence[str]) -> None:
 
 
 def _check_marks(where: str, text: str, marks: Mapping[str, str]) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"In {where} stands {text[error.start]!r}, the half of a character, which no tokenizer "
+            "reads: take it out, text.encode(errors='ignore').decode()."
+        ) from None
     if found := [mark for mark in marks if mark in text]:
         mark = max(found, key=len)
         what, more = "more than text", ""
@@ -525,7 +532,8 @@ def _wrong_columns(row: Mapping, needed: str) -> str:
             "the trainer made tokens of it first, so pass the rows on as they are, with "
             "SFTConfig(dataset_kwargs={'skip_prepare_dataset': True}, remove_unused_columns=False)"
         )
-    return f"The columns are {listed(map(repr, row))}; needed is {needed}: {remedy}."
+    there = listed(map(repr, row)) or "none"
+    return f"The columns are {there}; needed is {needed}: {remedy}."
 
 
 def _plain(

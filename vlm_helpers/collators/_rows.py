@@ -37,6 +37,6 @@ def of_row(i: int, row: Any) -> Iterator[None]:
 
 
 def check_batch(rows: Any) -> None:
-    if isinstance(rows, Mapping) or not len(rows):
+    if isinstance(rows, Mapping) or not hasattr(rows, "__len__") or not len(rows):
         given = "a dict: put the row into a list" if isinstance(rows, Mapping) else "none"
         raise ValueError(f"A batch is a list of one row or more, not {given}.")

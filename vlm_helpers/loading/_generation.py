@@ -80,6 +80,8 @@ def options(
 def _check(given: dict[str, Any]) -> None:
     if given.get("max_new_tokens") is not None:
         whole_number("max_new_tokens", given["max_new_tokens"], 1)
+    if given.get("num_beams") is not None:
+        whole_number("num_beams", given["num_beams"], 1)
     unused = [name for name in SAMPLING if given.get(name) is not None]
     if unused and not {"do_sample", "generation_config"} & set(given):
         raise ValueError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_helpers._words import count, first_line, within
+from vlm_helpers._words import as_number, count, first_line, plain, within
 from vlm_helpers.collators import RowError
 from vlm_helpers.conversations import answer, marks, read_pair
 from vlm_helpers.evaluation import interval
@@ -27,7 +28,7 @@ class Pair:
     Attributes:
         row: its number.
         prompt: a digest of its prompt and pictures, as the model gets them.
-        answers: (chosen, rejected), without case and the space around them.
+        answers: (chosen, rejected), as they are compared: `plain`.
         tokens: how many tokens each has, with its end token.
         judged: whether a judge or a truth says that the chosen one is better; None: equally good.
         known: whether there was a judge or a truth.
@@ -61,7 +62,6 @@ def pair(number: int, row: dict, batch: dict, collator: Any, ends: set[int], jud
         raise _fault(within(str(error))) from error
     texts = [answer(talk) for talk in talks]
     better, known = _judged(row, texts, judge)
-    plain = [text.strip().casefold() for text in texts]
     question = ""
     if talks[0].messages:
         asked = talks[0].messages[talks[0].prompt - 1]["content"]
@@ -71,8 +71,9 @@ def pair(number: int, row: dict, batch: dict, collator: Any, ends: set[int], jud
         half = batch[name][: len(batch[name]) // 2]  # pictures, first those of the chosen
         seen.update(half.numpy().tobytes())
     return Pair(
-        number, seen.hexdigest(), tuple(plain), (len(chosen), len(rejected)), better, known,
-        _alike(*plain), len(question.split()) > 1 and any(question in text for text in plain),
+        number, seen.hexdigest(), tuple(map(plain, texts)), (len(chosen), len(rejected)), better,
+        known, _alike(*texts),
+        len(question.split()) > 1 and any(question in text.casefold() for text in texts),
         len(talks[0].pictures),
     )  # fmt: skip
 
@@ -112,20 +113,24 @@ def _check_tokens(
 def _judged(row: dict, texts: list[str], judge: Judge | None) -> tuple[bool | None, bool]:
     truth = row.get("truth")
     if judge is None:
-        if not isinstance(truth, str):
+        if isinstance(truth, bool) or not isinstance(truth, str | int):
             return True, False
-        scores = [text.strip().casefold() == truth.strip().casefold() for text in texts]
+        scores = [plain(text) == plain(str(truth)) for text in texts]
         by = f"its truth is {truth!r}"
     else:
         try:
-            scores = [float(judge(row, text)) for text in texts]
+            scores = [judge(row, text) for text in texts]
         except Exception as error:
             raise _fault(
                 f"the judge fails on it ({type(error).__name__}: {first_line(error).rstrip('.')}): "
                 "a judge takes the row and an answer, and returns a number."
             ) from error
-        if any(map(math.isnan, scores)):
-            raise _fault("the judge gives no number for it, but NaN: mend the judge.")
+        given, scores = scores, [as_number(score, truth=True) for score in scores]
+        for value, score in zip(given, scores):
+            if score is None or math.isnan(score):
+                raise _fault(
+                    f"the judge gives no number for it, but {value!r:.40}: mend the judge."
+                )
         by = f"the judge gives it {scores[0]:g} and the rejected one {scores[1]:g}"
     if scores[1] > scores[0]:
         raise _fault(
@@ -136,8 +141,13 @@ def _judged(row: dict, texts: list[str], judge: Judge | None) -> tuple[bool | No
 
 
 def _alike(one: str, other: str) -> str:
+    one, other = one.strip().casefold(), other.strip().casefold()
     if one == other:
         return "case"
+    # One letter may be written in several ways: as one character, or as a letter and its accent.
+    one, other = (unicodedata.normalize("NFKC", text) for text in (one, other))
+    if one == other:
+        return "how their letters are encoded"
     if "".join(filter(str.isalnum, one)) == "".join(filter(str.isalnum, other)):
         return "punctuation or spaces"
     if one.startswith(other) or other.startswith(one):
@@ -174,7 +184,7 @@ def warnings(pairs: list[Pair], named: Callable[[list[int]], str]) -> list[str]:
             where = f"{'row' if len(rows) == 1 else 'rows'} {named(rows)}"
             found.append(f"{count(len(rows), 'pair')} {text} ({where}).")
 
-    for kind in ("case", "punctuation or spaces"):
+    for kind in ("case", "how their letters are encoded", "punctuation or spaces"):
         about(
             [one.row for one in pairs if one.alike == kind],
             f"with answers that differ in {kind} alone, which is then what is learnt: mend or drop",

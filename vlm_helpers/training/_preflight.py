@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from vlm_helpers._words import count, first_line, listed
+from vlm_helpers._words import count, first_line, listed, whole_number
 from vlm_helpers.collators import AnswerCollator, RowError, end_tokens
 from vlm_helpers.training import _pairs
 from vlm_helpers.training._pairs import Judge, Pair
@@ -161,6 +161,10 @@ def preflight(
     `TypeError` for what is no list of rows. A stream that breaks off at a row ends there.
     """
     _check_rows(rows)
+    first = whole_number("first", first, least=0)
+    for name, function in (("collator", collator), ("judge", judge or collator)):
+        if not callable(function):
+            raise TypeError(f"{name} must be a function, not a {type(function).__name__}.")
     faults: list[RowError] = []
     tokens, learnt, shortened, endless, pairs = [], [], [], [], []
     enders = _enders(collator)
@@ -173,8 +177,8 @@ def preflight(
                 row = fetch()
                 if isinstance(collator, AnswerCollator):
                     batch, (dropped,) = collator.collate([row])
-                else:
-                    batch, dropped = collator([dict(row)]), 0  # TRL's collators change their rows
+                else:  # TRL's collators change their rows
+                    batch, dropped = collator([dict(row) if isinstance(row, Mapping) else row]), 0
                 if "completion_mask" in batch:
                     pairs.append(_pairs.pair(number - 1, row, batch, collator, enders, judge))
             except Exception as error:  # a pass over all rows ends at none of them

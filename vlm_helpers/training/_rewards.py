@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-import math
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from vlm_helpers._words import as_number, count, first_line, listed, number, whole_number
 from vlm_helpers.collators import RowError
@@ -19,6 +22,11 @@ Reward = Callable[..., Sequence[float]]
 _NO_PICTURE = "there is no picture, and other rows have one: add it, or drop the row."
 # What a model may write at any time, whatever it was asked for.
 _ANY = ("", "none", "<loc_99><loc_00>", '[{"box": [1, 2', "nan inf -1e999 \u2212 0", "x" * 2_000)
+# What TRL hands to every reward, beside the columns; some it overwrites, at others it fails.
+_TRLS = frozenset(
+    ("prompts", "completions", "trainer_state", "log_extra", "log_metric", "environments")
+)
+_LARGEST = 3.4e38  # TRL keeps rewards in float32, in which more is infinite
 _SAME = 1e-6  # TRL divides by the spread plus 1e-4: below, a group teaches nothing
 
 
@@ -124,10 +132,13 @@ def preflight_rewards(
     generations = whole_number("num_generations", num_generations, 2)
     length = whole_number("max_completion_length", max_completion_length, 1)
     temperature = number("temperature", temperature, above=0)
-    functions = [rewards] if callable(rewards) else list(rewards)
+    functions = [rewards] if callable(rewards) else _listed(rewards)
     if not functions or not all(map(callable, functions)):
         raise TypeError("The rewards must be functions (prompts, completions, **columns).")
-    weights = [1.0] * len(functions) if weights is None else list(weights)
+    if not (vlm is None or hasattr(vlm, "processor")):
+        raise TypeError(f"vlm is of type {type(vlm).__name__}: it must be a VLM, vh.load(…).")
+    weights = [1.0] * len(functions) if weights is None else _listed(weights)
+    weights = [number(f"weights[{i}]", weight) for i, weight in enumerate(weights)]
     if len(weights) != len(functions):
         raise ValueError(f"There are {len(functions)} rewards and {len(weights)} weights.")
     total, first = _read(rows, marks(vlm.processor) if vlm else {}, groups, functions)
@@ -136,6 +147,10 @@ def preflight_rewards(
         answers.append(_sampled(vlm, talk, generations, temperature, length))
         scores.append(_rewarded(functions, weights, row, place, answers[-1]))
     return RewardsPreflight(total, answers, scores)
+
+
+def _listed(values: Any) -> list:
+    return list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
 
 
 def _read(
@@ -193,6 +208,11 @@ def _prompt(row: Any, known: Mapping[str, str]) -> Any:
             "the prompt is a plain text, and with pictures TRL takes conversations only: "
             "[{'role': 'user', 'content': …}]."
         )
+    if isinstance(row, Mapping) and (taken := _TRLS.intersection(row)):
+        raise ValueError(
+            f"the column {min(taken)!r} has the name of what TRL hands to rewards itself: rename "
+            "it."
+        )
     return read_prompt(row, known).opened()
 
 
@@ -241,7 +261,10 @@ def _rewarded(
         _expect_columns(name, function, handed, columns, place)
         try:
             given = function(**handed)
-        except Exception as error:
+            if _is_async(function):  # TRL waits for it; a notebook's own loop is running already
+                with ThreadPoolExecutor(1) as thread:
+                    given = thread.submit(asyncio.run, given).result()
+        except (Exception, SystemExit) as error:
             shown = f" to the answer {answers[0]!r:.60}" if len(set(answers)) == 1 else ""
             raise RewardError(
                 name,
@@ -270,8 +293,13 @@ def _expect_columns(name: str, function: Reward, handed: dict, columns: dict, pl
         pass
 
 
+def _is_async(function: Any) -> bool:
+    return any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
+
+
 def _one_each(name: str, given: Any, answers: list[str], place: int) -> list[float]:
-    if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__iter__"):
+    unordered = isinstance(given, str | bytes | Mapping | Set)
+    if unordered or not hasattr(given, "__iter__") or getattr(given, "ndim", 1) == 0:
         raise RewardError(
             name,
             f"gives {type(given).__name__!r}, and must give a list: one number for each answer.",
@@ -287,13 +315,14 @@ def _one_each(name: str, given: Any, answers: list[str], place: int) -> list[flo
         )
     values = []
     for answer, value in zip(answers, given):
-        found = float(value) if isinstance(value, bool) else as_number(value)
-        if found is None or not math.isfinite(found):
+        # Of arrays TRL makes a table, even of those with one number.
+        found = None if isinstance(value, np.ndarray) else as_number(value, truth=True)
+        if found is None or not abs(found) < _LARGEST:
             raise RewardError(
                 name,
-                f"gives {value!r:.40} to the answer {answer!r:.60}: it must be a finite number. "
-                "TRL leaves out None and NaN, or counts them as 0 beside another reward, and one "
-                "infinite reward makes its whole group's advantages 0.",
+                f"gives {value!r:.40} to the answer {answer!r:.60}: it must be a finite number, "
+                "in float32 too. TRL leaves out None and NaN, or counts them as 0 beside another "
+                "reward, and one infinite reward makes its whole group's advantages 0.",
                 answer,
                 place,
             )
