@@ -153,6 +153,23 @@ def calling(*args):
     return lambda answer, materials: call(answer, *args)
 
 
+def test_an_answer_that_is_missing_among_others_is_wrong():
+    def examine(answer, materials):
+        call(answer, 1, len)
+        call(answer, 2, len)
+
+    def sometimes(number, count):
+        if number == 1:
+            return 2
+
+    exercise = make(examine, solved=lambda number, count: 2 * number)
+    for _ in range(2):  # each check by itself
+        result = judge(exercise, sometimes)
+        assert result.status == "wrong"
+        assert result.message.startswith("For 2 `sometimes` returns nothing, but for others")
+    assert judge(exercise, lambda number, count: None).status == "not attempted"
+
+
 def test_error_is_reported_with_line_and_source():
     def learner(number):
         fine = number

@@ -13,6 +13,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -36,6 +37,14 @@ class Wrong(Exception):
 
 class NotAttempted(Exception):
     """There is no answer yet; the message says what to do."""
+
+
+class Missing(NotAttempted):
+    """One answer is missing, and there were others: that is wrong, and an attempt."""
+
+
+# Which functions have answered in the check that is running, by id.
+_answered: ContextVar[set[int]] = ContextVar("answered")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -134,8 +143,11 @@ def judge(exercise: Exercise, answer: Any) -> Result:
     try:
         _expect_attempt(exercise, answer)
         materials = exercise.materials()
+        _answered.set(set())
         with _random_state_kept(), _odd_answers_wrong():
             exercise.examine(answer, materials)
+    except Missing as reason:
+        return Result(name, WRONG, f"{reason} (A hint: {hint}.)")
     except NotAttempted as reason:
         help = f'{hint} helps, `vh.exercises.solution("{name}")` shows how.'
         return Result(name, NOT_ATTEMPTED, f"{reason} Stuck? {help}")
@@ -197,7 +209,8 @@ def call(function: Callable, *args: Any, because: dict[str, str] | None = None) 
     `because` maps a pattern found in an error's message to a sentence that explains it.
 
     Raises:
-        NotAttempted: it raised NotImplementedError, or returned None or `...`.
+        NotAttempted: it raised NotImplementedError, or returned None or `...`; a `Missing` where it
+            has answered before.
         Wrong: it raised anything else.
     """
     name = getattr(function, "__name__", "your function")
@@ -213,14 +226,27 @@ def call(function: Callable, *args: Any, because: dict[str, str] | None = None) 
         found = (why for pattern, why in (because or {}).items() if re.search(pattern, str(error)))
         message = f"Your function raised {_in_words(error)}{_where(error, function)}."
         raise Wrong(f"{message} {next(found, '')}".rstrip()) from None
+    answered = _answered.get(set())
     if answer is None or answer is Ellipsis:
+        if id(function) in answered:
+            shown = textwrap.shorten(_shown(args), 120, placeholder=" …")
+            raise Missing(
+                f"For {shown} `{name}` returns nothing, but for others it does: each way through "
+                "it needs its `return`."
+            )
         raise NotAttempted(
             f"`{name}` returns nothing yet. If it is written, where is its `return`?"
         )
     if inspect.iscoroutine(answer):
         answer.close()
         raise Wrong(f"`{name}` is `async`: write an ordinary function.")
+    answered.add(id(function))
     return answer
+
+
+def _shown(args: Iterable) -> str:
+    """What a function was given, in words; of functions among it nothing can be seen."""
+    return " and ".join(repr(one) for one in args if not callable(one))
 
 
 def call_each(function: Callable, cases: Iterable[tuple], what: str) -> list:
@@ -238,8 +264,7 @@ def call_each(function: Callable, cases: Iterable[tuple], what: str) -> list:
     if missing and len(missing) == len(answers):
         raise missing[0][1]
     if missing:
-        shown = " and ".join(map(repr, missing[0][0]))
-        raise Wrong(f"For {shown} your function gives nothing: {what}")
+        raise Wrong(f"For {_shown(missing[0][0])} your function gives nothing: {what}")
     return answers
 
 

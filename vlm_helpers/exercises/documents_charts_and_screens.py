@@ -155,7 +155,7 @@ _CUT_MISTAKES: tuple[tuple[dict, str], ...] = (
 
 def _arrays(tiles, side: int) -> list[np.ndarray]:
     """The tiles as arrays; raises `Wrong` where they are no tiles."""
-    if isinstance(tiles, (str, bytes)) or not hasattr(tiles, "__iter__"):
+    if isinstance(tiles, str | bytes | dict) or not hasattr(tiles, "__iter__"):
         raise Wrong("Return a list of tiles, the overview first.")
     arrays = []
     for number, tile in enumerate(tiles):
@@ -168,6 +168,8 @@ def _arrays(tiles, side: int) -> list[np.ndarray]:
             height, width = array.shape[:2]
             raise Wrong(f"Tile {number} has {width} x {height} pixels; each has {side} x {side}.")
         arrays.append(array.astype(float))
+    if arrays and max(array.max() for array in arrays) <= 1:
+        raise Wrong("Your tiles' values run to 1: leave the pixels as they are, from 0 to 255.")
     return arrays
 
 
@@ -406,7 +408,7 @@ def examine_repair(answer, replies) -> None:
             got = None
         if isinstance(got, str):
             raise Wrong("Return the object, as a dict, not its text: `json.loads` makes it one.")
-        if type(got) is not dict or _without_empty(got) != _without_empty(want):
+        if not isinstance(got, dict) or _without_empty(got) != _without_empty(want):
             raise Wrong(
                 f"Of {len(replies)} answers you read {right}, then comes {text!r}. {diagnosis} You "
                 f"give {got!r}."
