@@ -1,7 +1,9 @@
 """The recipe of pocket-llava-next: what is trained is what the stock model is asked later."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -536,3 +538,15 @@ def test_the_card_says_what_falls_short():
     log = [{"stage": "see", "step": 50, "minutes": 2.4, "letters": 1.25}]
     log.append({"stage": "see", "step": 600, "minutes": 9.0, "x": 1.0})
     assert cards.curve(log, card.LOSSES)[2:] == ["| see | 50 | 2 | 1.25 |  |  |  |  |"]
+
+
+def test_the_readme_names_every_experiment_on_this_model():
+    recipes = Path(stages.__file__).parents[1]
+    said = (recipes / "pocket_llava_next" / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"recipes\.experiments ([^-]+?)\npython", said)[1]
+    on_it = {
+        path.stem
+        for path in (recipes / "experiments").glob("[!_]*.py")
+        if "pocket-llava-next" in path.read_text(encoding="utf-8")
+    }
+    assert set(command.replace("\\", "").split()) == on_it
