@@ -111,3 +111,22 @@ def test_replica_runs_the_set_up_cell_of_a_course_with_an_address(name, extras):
     assert f'%pip install -q --no-deps "vlm-helpers @ git+{ROOT.as_uri()}"\n' in set_up
     assert f"    colab.complete({extras})\n" in set_up
     exec(versions.source, {})
+
+
+def test_replica_takes_an_earlier_package_out_before_a_notebook_installs_it(monkeypatch):
+    """pip would leave it: what ran would be the course as it was when the replica was made."""
+    done = []
+
+    def execute(**_):
+        done.append("run")
+        raise EOFError
+
+    monkeypatch.setattr(
+        replica.subprocess, "run", lambda command, check: done.append(" ".join(command[1:]))
+    )
+    monkeypatch.setattr(
+        replica, "NotebookClient", lambda *_, **__: SimpleNamespace(execute=execute)
+    )
+    with pytest.raises(EOFError):
+        replica.run(ROOT / "notebooks" / "00_welcome.ipynb", "python")
+    assert done == ["-m pip uninstall --quiet --yes vlm-helpers", "run"]

@@ -51,6 +51,12 @@ def stand_in(python: str) -> None:
     (folder / "__init__.py").touch()
 
 
+def forget(python: str) -> None:
+    """Take the package out: pip leaves one of the same version as it is, whatever its commit."""
+    command = [python, "-m", "pip", "uninstall", "--quiet", "--yes", "vlm-helpers"]
+    subprocess.run(command, check=True)
+
+
 def as_on_colab(path: Path) -> nbformat.NotebookNode:
     """The notebook with the set-up cell of a course that has an address: this checkout's."""
     slug = "colab/replica"
@@ -63,6 +69,7 @@ def as_on_colab(path: Path) -> nbformat.NotebookNode:
 
 def run(path: Path, python: str) -> str:
     """Run one notebook; returns the versions that it ended with. Raises CellExecutionError."""
+    forget(python)
     kernels = Kernels()
     kernels.python = python
     manager = AsyncKernelManager(kernel_name="colab", kernel_spec_manager=kernels)
