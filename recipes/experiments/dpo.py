@@ -53,7 +53,7 @@ OTHERS = ("name", "count", "relation", "locate", "group")
 N, N_TRIED, N_RECEIPTS = 80, 40, 20  # pictures
 PROBED = 60  # pairs
 SIDES, RATES, RATE = ("DPO", "SFT"), (3e-4, 1e-3, 3e-3), 1e-3
-BETA = 0.1
+BETA, BETAS = 0.1, (0.03, 0.3)
 
 
 def settings() -> list[dict]:
@@ -63,8 +63,9 @@ def settings() -> list[dict]:
 
     tried = [one(side, rate=rate) for side in SIDES for rate in RATES]
     again = [one(side, seed) for seed in (1, 2) for side in SIDES]
+    betas = [one("DPO", beta=beta) for beta in BETAS]
     asked = [one("DPO", kinds="exists")] + [one("SFT", rate=r, kinds="exists") for r in RATES[1:]]
-    return tried + again + asked
+    return tried + again + betas + asked
 
 
 @functools.cache

@@ -57,8 +57,8 @@ def settings() -> list[dict]:
     more = [{"rate": 3e-4}, {"rate": 3e-3}, {**sft, "rate": 3e-4}, {**sft, "rate": 3e-3}]
     more += [{"beta": 0.1, "reward": "format"}, {"group": 4}, {"temperature": 1.5}]
     wide = {"reward": "cover", "rate": 3e-3}
-    plan = [(seed, one) for seed in (0, 1) for one in first] + [(0, one) for one in more]
-    plan += [(0, wide), (1, wide), (2, {}), (2, sft)]
+    plan = [(seed, one) for some in (first, more, [wide]) for seed in (0, 1) for one in some]
+    plan += [(2, {}), (2, sft)]
     return [{"seed": seed, **usual, **one} for seed, one in plan]
 
 
