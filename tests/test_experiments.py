@@ -149,3 +149,29 @@ def test_rates_are_chosen_by_other_questions_than_those_of_the_table(name):
     for side, rate in best.items():
         tried = table[(table["side"] == side) & table["tried"].notna()]
         assert tried.set_index("rate")["tried"].idxmax() == rate
+
+
+def test_the_figures_of_notebook_09_are_those_of_the_tables():
+    path = DATA.parents[1] / "notebooks" / "09_preferences_and_rewards.ipynb"
+    cells = json.loads(path.read_text())["cells"]
+    text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    was, table = start("dpo"), ends("dpo")
+    usual, skills = table.query("rate == 0.001"), [n for n in table if f"n_{n}" in table]
+    skills = [name for name in skills if name != "tried"]
+    broken = table.query("rate == 0.003 and side == 'DPO'").iloc[0]
+    pairs = vh.evaluation.experiment("pairs").query("rate == 0.001 and step == 12")
+    truth = (pairs["iou"] + pairs["none"] / pairs["n"]) / 2
+    by = {m: truth[(pairs["method"] == m) & (pairs["beta"] != 0.01)] for m in ("dpo", "sft", "mpo")}
+    for said in (
+        f"{usual['yes'].min():.0f} to {usual['yes'].max():.0f} times "
+        f"(before {was['yes']:.0f}, due {was['due']:.0f})",
+        f"{usual['right absent'].max():.0f} to {usual['right absent'].min():.0f} "
+        f"of {was['n'] - was['due']:.0f} absent things are denied ({was['right absent']:.0f})",
+        f"{was[skills].sum():.0f} to {broken[skills].sum():.0f} "
+        f"of {sum(was[f'n_{name}'] for name in skills):.0f}",
+        f"{start('clicks')['inside']:.0f} of {start('clicks')['n']:.0f} in the element",
+        "{:.2f} and {:.2f}, by SFT".format(*by["dpo"]),
+        "{:.2f} and {:.2f}, by [MPO]".format(*by["sft"]),
+        "to {:.2f}.".format(*by["mpo"]),
+    ):
+        assert said in text, said
