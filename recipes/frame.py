@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from transformers.integrations import get_reporting_integration_callbacks
 import vlm_helpers as vh
 from recipes.sft_checkpoints import finish, finished, last_checkpoint
 from recipes.sft_rows import load_rows
+from vlm_helpers._words import did_you_mean
 
 
 @dataclass
@@ -125,6 +127,14 @@ def check_options(data: DataArguments, training: Any) -> None:
         )
     if data.eval_data is not None and training.eval_strategy == "no":
         raise ValueError("eval_data is given and never used: set eval_strategy to 'steps' too.")
+    folder = Path(training.output_dir).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        what = "may not be written" if there.is_dir() else "is a file"
+        raise NotADirectoryError(
+            f"output_dir={training.output_dir!r} cannot be a folder, for {there} {what}: name "
+            "another."
+        )
     for report in get_reporting_integration_callbacks(training.report_to):
         report()  # it says so where its package is missing
 
@@ -157,7 +167,14 @@ def named(model: str) -> tuple[str, str]:
     """Where a model's files are, and what a card calls it."""
     if model in vh.loading.SHIPPED:
         return os.path.relpath(vh.loading.pocket_folder(model)), model  # it goes into the adapter
-    return model, Path(model).resolve().name if Path(model).is_dir() else model
+    if Path(model).is_dir():
+        return model, Path(model).resolve().name
+    if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", model):
+        raise FileNotFoundError(
+            f"There is no folder model_name_or_path={model!r}, nor does the Hub name a model so; "
+            f"{did_you_mean(model, vh.loading.SHIPPED)}"
+        )
+    return model, model
 
 
 def load_processor(name: str, chosen: trl.ModelConfig, template: str | None) -> Any:

@@ -25,6 +25,7 @@ import vlm_helpers as vh
 from recipes import frame
 from recipes.preferences_probe import probe_pairs
 from recipes.sft_rows import NUMBER, Numbered, check
+from vlm_helpers._words import number, several, whole_number
 from vlm_helpers.conversations import marks, read_prompt
 
 METHODS = ("dpo", "grpo")
@@ -81,6 +82,7 @@ class Opened:
 
 def functions(names: list[str]) -> list[Callable]:
     """Rewards by their dotted names."""
+    names = several("reward_funcs", names)
     if not names:
         raise ValueError("There is no reward: set reward_funcs to functions, package.module.name.")
     sys.path.insert(0, os.getcwd())
@@ -89,7 +91,9 @@ def functions(names: list[str]) -> list[Callable]:
         module, _, function = name.rpartition(".")
         try:
             found.append(getattr(importlib.import_module(module), function))
-        except (ImportError, AttributeError, ValueError) as error:
+            if not callable(found[-1]):
+                raise TypeError(f"it is a {type(found[-1]).__name__}, no function")
+        except Exception as error:  # what is imported may fail in any way
             raise ValueError(
                 f"There is no reward {name!r} ({error}): give package.module.function, of a module "
                 "that can be imported from here."
@@ -107,6 +111,9 @@ def main(arguments: list[str] | None = None) -> None:
     }[method]  # fmt: skip
     parser = trl.TrlParser((mine, config, trl.ModelConfig))
     data, training, chosen = parser.parse_args_and_config(arguments)
+    whole_number("probe", data.probe, least=0)
+    if method == "dpo":  # below 0 it would learn what is rejected
+        number("beta", training.beta, above=0)
     frame.check_options(data, training)
     if method == "grpo" and data.streaming:
         raise ValueError("GRPO draws its prompts again and again: set streaming to false.")

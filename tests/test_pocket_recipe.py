@@ -1,5 +1,6 @@
 """The recipe of pocket-llava: packing changes nothing, training resumes, figures are right."""
 
+import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -261,6 +262,13 @@ def test_true_places_score_best_and_no_place_scores_nothing(skill):
     best = evaluate.score(skill, rows, [question.answer for _, question in rows])
     assert min(best.values()) > (0.75 if skill == "outline" else 0.9)  # cells are coarse
     assert max(evaluate.score(skill, rows, ["somewhere"] * len(rows)).values()) == 0
+
+
+@pytest.mark.parametrize("where", [".", "nowhere/figures.json"])
+def test_a_file_that_cannot_be_is_told_before_anything_is_measured(tmp_path, where):
+    with pytest.raises(argparse.ArgumentTypeError, match="cannot be a file: name one in a folder"):
+        evaluate.new_file(str(tmp_path / where))
+    assert evaluate.new_file(str(tmp_path / "figures.json")) == tmp_path / "figures.json"
 
 
 def test_scores_can_be_written_as_json():

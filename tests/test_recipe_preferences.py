@@ -204,14 +204,27 @@ def test_a_swapped_pair_is_told_before_the_training(rows, tmp_path):
         ("grpo", ("--streaming", "true"), "set streaming to false"),
         ("grpo", ("--reward_funcs", "recipes.rewards.nothing"), "no reward 'recipes.rewards.noth"),
         ("grpo", ("--reward_funcs", "exact"), "give package.module.function"),
+        ("grpo", ("--reward_funcs", "recipes.rewards.json"), "json' .it is a module, no function"),
+        ("dpo", ("--output_dir", DATA), "output_dir=.* cannot be a folder, for .* is a file"),
+        ("dpo", ("--output_dir", DATA / "x"), "output_dir=.* cannot be a folder, for .* is a file"),
+        ("dpo", ("--model_name_or_path", "pocket-lava"), "no folder .*did you mean 'pocket-llava"),
+        ("dpo", ("--model_name_or_path", "./nowhere"), "no folder model_name_or_path='./nowhere'"),
+        ("dpo", ("--probe", -1), "probe must be a whole number from 0 up, not -1"),
+        ("dpo", ("--beta", -0.1), "beta must be a number above 0, not -0.1"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_model_is_loaded(
     monkeypatch, rows, tmp_path, method, more, says
 ):
     monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", None)
-    with pytest.raises((FileNotFoundError, ValueError), match=says):
+    with pytest.raises((FileNotFoundError, NotADirectoryError, ValueError), match=says):
         here(method, rows, tmp_path, *more)
+
+
+def test_a_reward_may_be_named_without_a_list():
+    assert preferences.functions("recipes.rewards.exact") == [rewards.exact]
+    with pytest.raises(TypeError, match="reward_funcs must be a text or a list of texts, not 3"):
+        preferences.functions(3)
 
 
 @pytest.mark.parametrize(

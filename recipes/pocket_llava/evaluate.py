@@ -173,6 +173,16 @@ def evaluate(vlm, n: int, split: str, first_seed: int, skills, blind=False, say=
     return table
 
 
+def new_file(written: str) -> Path:
+    """A file that can be written, said before the hours that its figures take."""
+    path = Path(written)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{path} cannot be a file: name one in a folder that is there"
+        )
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", nargs="?", default="pocket-llava")
@@ -181,7 +191,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--skills", nargs="*", choices=scenes.SKILLS, default=scenes.SKILLS)
     parser.add_argument("--quick", action="store_true", help="no blind run, no unseen pairs")
-    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--out", type=new_file, help="write the figures to this JSON file")
     args = parser.parse_args()
     vlm = vh.load(args.folder)
     shared = {"n": args.questions, "first_seed": args.first_seed, "skills": args.skills}

@@ -20,7 +20,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import vlm_helpers as vh
 from recipes.pocket_llava import evaluate as shapes
@@ -170,7 +169,7 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--out", type=shapes.new_file, help="write the figures to this JSON file")
     args = parser.parse_args()
     vlm = vh.load(args.folder)
     result = {
