@@ -94,7 +94,7 @@ help:
 	@echo "make benchmark   measure import, answers, memory and notebooks"
 	@echo "make load        measure what learners cost a server that they all work on"
 	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
-	@echo "make colab       run notebooks 00 to 04 and 06 on Colab's versions, in a replica of it"
+	@echo "make colab       run notebooks 00 to 06 on Colab's versions, in a replica of it"
 	@echo "make links       write the repository's address into badges and links (REPO=... changes it)"
 	@echo "make pins        resolve constraints.txt anew (needs uv)"
 	@echo "make clean       remove .venv and caches"

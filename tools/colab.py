@@ -1,6 +1,6 @@
 """Run notebooks as Colab would: on its versions, in an empty folder, by their own set-up cells.
 
-    python -m tools.colab PYTHON [notebooks]    by default 00 to 04 and 06
+    python -m tools.colab PYTHON [notebooks]    by default 00 to 06
 
 PYTHON is the interpreter of an environment with torch and what `tools/colab.txt` lists: `make
 colab` makes one. Each notebook is given the set-up cell that it has once the course has an address,
@@ -26,7 +26,7 @@ from nbclient.exceptions import CellExecutionError
 from tools import links
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = ("00", "01", "02", "03", "04", "06")
+NOTEBOOKS = ("00", "01", "02", "03", "04", "05", "06")
 BEFORE = "import google.colab, numpy"
 WATCHED = "numpy", "torch", "transformers", "datasets", "peft", "ipywidgets", "vlm-helpers"
 VERSIONS = "from importlib.metadata import version\nprint({name: version(name) for name in %r})"

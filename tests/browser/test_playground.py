@@ -4,6 +4,7 @@ Its screenshots stay in build/browser/playground. What the model answers is test
 in node (tests/playground); here it is that the page shows it, and does what it says.
 """
 
+import base64
 import re
 import threading
 
@@ -197,6 +198,26 @@ def test_a_phone_in_the_dark(chromium, address):
         again(page, drag)
         assert picture(page) != drawn
         page.screenshot(path=SHOTS / "phone.png", full_page=True)
+        page.locator("#canvas").press("Escape")
+        again(page, lambda: page.check("#grey"))
+        assert shades(page) == 1, "the picture shows between the grey patches"
+
+
+def shades(page):
+    """How many colors the screen has where the picture is, but for its rounded rim."""
+    png = base64.b64encode(page.locator("#canvas").screenshot()).decode()
+    return page.evaluate(
+        """async (png) => {
+          const image = Object.assign(new Image(), {src: `data:image/png;base64,${png}`});
+          await image.decode();
+          const {width, height} = image;
+          const paper = new OffscreenCanvas(width, height).getContext("2d");
+          paper.drawImage(image, 0, 0);
+          const inner = paper.getImageData(0.1 * width, 0.1 * height, 0.8 * width, 0.8 * height);
+          return new Set(new Uint32Array(inner.data.buffer)).size;
+        }""",
+        png,
+    )
 
 
 @pytest.mark.parametrize("how", [{}, {**PHONE, "color_scheme": "dark"}], ids=["desk", "phone"])
