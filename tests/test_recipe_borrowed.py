@@ -1,6 +1,8 @@
 """recipes/borrowed, with a tower of random weights in the place of the borrowed one."""
 
+import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -85,3 +87,16 @@ def test_a_missing_tower_says_what_to_install(monkeypatch):
 
 def test_questions_have_their_article():
     assert exists("apple") == "Is there an apple in the picture?"
+
+
+def test_the_notebook_says_what_the_readme_says():
+    root = Path(borrowed.__file__).parents[2]
+    readme = (root / "recipes" / "borrowed" / "README.md").read_text(encoding="utf-8")
+    scenes = re.search(r"\| \| (\d+) scenes", readme)[1]
+    named, common, tower = (
+        re.search(rf"\| {line} \| \**(\d+):", readme)[1]
+        for line in ("named", "floor: the commonest answer", "the tower's own first guess")
+    )
+    said = (root / "notebooks" / "07_training.ipynb").read_text(encoding="utf-8")
+    assert f"It names {named} of {scenes} photographs" in said
+    assert f"(the commonest answer {common}, grey none; the encoder itself {tower})" in said

@@ -178,6 +178,7 @@ INSIDE = {  # what runs inside a tool, in its own environment, or with packages 
     "recipes/export.py": {"onnxruntime"},  # recipes/shipping.txt
     "recipes/lmms_eval/pocket.py": {"lmms_eval"},
     "recipes/vlmevalkit/models.py": {"vlmeval"},
+    "tests/test_setup.py": {"jupyterlab_server"},  # a part of JupyterLab
 }
 
 
