@@ -173,7 +173,7 @@ function setting() {
   return parts.length ? ` (${parts.join(", ")})` : "";
 }
 
-function progress({ looked, of, kept, rows, columns, step, end, error }) {
+function progress({ looked, of, kept, rows, columns, step, end, cut, error }) {
   const last = state.last;
   if (looked && of > 1) say("answer", looked < of ? `… it looks at part ${looked + 1} of ${of}` : "… it reads what it saw");
   if (kept) Object.assign(last, { kept, rows, columns });
@@ -196,7 +196,8 @@ function progress({ looked, of, kept, rows, columns, step, end, error }) {
     $("answer").removeAttribute("aria-busy");
     if (!last.text) say("answer", NOTHING);
     const right = truth();
-    if (right) say("truth", `The truth${places(right, world).length ? ", dotted" : ""}: ${right}`);
+    say("truth", [cut && `The answer is cut off here, after ${last.steps.length} tokens.`,
+      right && `The truth${places(right, world).length ? ", dotted" : ""}: ${right}`].filter(Boolean).join(" "));
     const sure = last.steps.map(({ top }) => top[0].probability);
     showTop(sure.indexOf(Math.min(...sure)), ", the least certain");
     if ($("follow").checked) showControls();

@@ -5,7 +5,7 @@
 //      one before. Without `keep` the model gets all picture tokens.
 // Out: {model, loaded, of} while the weights come, in bytes, `of` 0 where the server does not say it;
 //      {model, ready}, or {model, error}; then {id, looked, of} a view of the picture, {id, kept, rows,
-//      columns}, {id, step: {text, top, looks}} a token, {id, end}; or {id, error}.
+//      columns}, {id, step: {text, top, looks}} a token, {id, end, cut: before the model ended it}; or {id, error}.
 
 import { ending, FILES, PocketLlava } from "./model.mjs";
 import { cover } from "./pictures.mjs";
@@ -87,5 +87,5 @@ async function answer(model, { id, turns, prompt, picture, covered, grey, keep }
     postMessage({ id, step: { text: model.tokenizer.decode(ids).trim(), top,
       looks: step.looks.map((shares) => model.place(shares, grid)) } });
   }
-  postMessage({ id, end: true });
+  postMessage({ id, end: true, cut: ids.at(-1) !== model.config.text_config.eos_token_id });
 }

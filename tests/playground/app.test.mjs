@@ -116,6 +116,16 @@ test("a question that goes on from an answer waits for its end", () => {
   answer("1");
 });
 
+test("an answer that is cut off says so", () => {
+  ask("Describe the picture.");
+  step("a red");
+  tell({ id: posted.at(-1).id, end: true, cut: true });
+  assert.match($("truth").text, /cut off here, after 1 tokens/);
+  ask("How many?");
+  answer("1");
+  assert.equal($("truth").text, "");
+});
+
 test("a question that waits comes after an answer that fails, too, and alone", () => {
   ask("Describe the picture.");
   $("follow").checked = true;

@@ -55,6 +55,7 @@ test("the second model looks at a picture once, and at what was covered again", 
   assert.ok((await tell({ model })).at(-1).ready);
   const first = await asked(1, []), again = await asked(2, []), covered = await asked(3, [7]);
   assert.deepEqual([first, again, covered].map(looked), [["1/3", "2/3", "3/3"], [], ["1/3", "3/3"]]);
+  assert.deepEqual(first.at(-1), { id: 1, end: true, cut: false });
   const { kept, rows, columns } = first.find((message) => message.kept);
   assert.deepEqual([kept.length, rows, columns], [64 + 8 * 17, 8, 16]);
   const [text, other] = [first, again].map((said) => said.filter(({ step }) => step).at(-1).step);
