@@ -98,5 +98,5 @@ def test_the_notebook_says_what_the_readme_says():
         for line in ("named", "floor: the commonest answer", "the tower's own first guess")
     )
     said = (root / "notebooks" / "07_training.ipynb").read_text(encoding="utf-8")
-    assert f"It names {named} of {scenes} photographs" in said
-    assert f"(the commonest answer {common}, grey none; the encoder itself {tower})" in said
+    assert f"Of {scenes} photographs it names {named} (" in said
+    assert f"commonest answer {common}, grey none), the encoder {tower} (" in said

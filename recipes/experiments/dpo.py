@@ -63,7 +63,7 @@ def settings() -> list[dict]:
 
     tried = [one(side, rate=rate) for side in SIDES for rate in RATES]
     again = [one(side, seed) for seed in (1, 2) for side in SIDES]
-    betas = [one("DPO", beta=beta) for beta in BETAS]
+    betas = [one("DPO", seed, beta=beta) for seed in (0, 1) for beta in BETAS]
     asked = [one("DPO", kinds="exists")] + [one("SFT", rate=r, kinds="exists") for r in RATES[1:]]
     return tried + again + betas + asked
 
