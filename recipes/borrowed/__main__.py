@@ -6,7 +6,7 @@ import argparse
 
 import vlm_helpers as vh
 from recipes.borrowed.connector import Connector, tower
-from recipes.borrowed.evaluate import NAME, opened
+from recipes.borrowed.evaluate import NAME
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     wanted = parser.parse_args()
     questions = wanted.questions or [NAME]
     connector = Connector(tower(), vh.load("pocket-llava-next", dtype="float32"))
-    tokens = connector.tokens(connector.features([opened(wanted.photo)]))
+    tokens = connector.tokens(connector.features([vh.pictures.to_rgb(wanted.photo)]))
     answers = connector.ask(tokens.expand(len(questions), -1, -1), questions)
     for question, answer in zip(questions, answers):
         print(f"{question} {answer}")

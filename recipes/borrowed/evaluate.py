@@ -14,6 +14,7 @@ from PIL import Image
 
 import vlm_helpers as vh
 from recipes.borrowed.connector import Connector, tower
+from vlm_helpers.pictures import to_rgb
 
 NAME = "What is the leftmost thing?"  # the decoder's words for the one thing that is there
 
@@ -23,14 +24,6 @@ def photos() -> list[tuple[str, str, set[int]]]:
     lines = (Path(__file__).parent / "photos.tsv").read_text().splitlines()[1:]
     rows = [line.split("\t") for line in lines]
     return [(kind, path, {int(row) for row in accepted.split()}) for kind, path, accepted in rows]
-
-
-def opened(path: Path) -> Image.Image:
-    """A picture; where it is transparent, on white."""
-    picture = Image.open(path).convert("RGBA")
-    ground = Image.new("RGBA", picture.size, "white")
-    ground.alpha_composite(picture)
-    return ground.convert("RGB")
 
 
 def exists(thing: str) -> str:
@@ -94,7 +87,7 @@ def main() -> None:
     connector = Connector(tower(), vh.load("pocket-llava-next", dtype="float32"))
     for kind in ("scene", "cut-out"):
         rows = [(path, accepted) for each, path, accepted in photos() if each == kind]
-        features = torch.cat([connector.features([opened(folder / path)]) for path, _ in rows])
+        features = torch.cat([connector.features([to_rgb(folder / path)]) for path, _ in rows])
         for name, result in score(connector, features, [accepted for _, accepted in rows]).items():
             if name != "answers":
                 low, high = vh.evaluation.interval(*result)

@@ -5,7 +5,8 @@ tile higher, until the middle of the answer lies on a seam (`cut`), and then unt
 middle of a tile (`whole`): the same print at the same size, in as many tiles. `seam` says how it
 is cut: "upright" runs between its letters or through one, "level" through all of them. A row an
 answer; `cut` and `whole` say whether it was read right. Three sets of other pages. Nothing is
-trained and nothing drawn by chance but the pages.
+trained and nothing drawn by chance but the pages. The third set was added after the first two
+had been compared (p = 0.17), so that a p over all three is somewhat too small.
 """
 
 from __future__ import annotations
@@ -47,16 +48,13 @@ def run(seam: str, first_seed: int) -> list[dict]:
         pairs += [(page, question) for question in asked[seed % 3 :][:1]]  # one a page
     vlm, right = _asking.model("pocket-llava-next"), {}
     for name, place in (("cut", 0.0), ("whole", 0.5)):
-        pictures = [moved(page, q.objects[-1].box, axis, place) for page, q in pairs]
-        asked = [question.text for _, question in pairs]
-        answers = [
-            answer for i in range(0, EACH, 4)
-            for answer in vlm.ask(pictures[i : i + 4], asked[i : i + 4], max_new_tokens=16)
+        items = [
+            {"image": moved(page, question.objects[-1].box, axis, place),
+             "question": question.text, "answer": question.answer}
+            for page, question in pairs
         ]  # fmt: skip
-        right[name] = [
-            int(vh.evaluation.exact(answer, {"answer": question.answer}))
-            for answer, (_, question) in zip(answers, pairs)
-        ]
+        asked = vh.evaluation.quiz(vlm, items, batch_size=4, max_new_tokens=16)
+        right[name] = [int(row["score"]) for row in asked.rows]
     return [
         {"seed": page.seed, "skill": question.skill, "cut": cut, "whole": whole}
         for (page, question), cut, whole in zip(pairs, right["cut"], right["whole"])
