@@ -87,9 +87,9 @@ MEASURED = evaluation.experiment("benchmarks")
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
 
-def line(name):
-    """A benchmark's row in the page's table."""
-    rows = MEASURED[(MEASURED["model"] == "pocket-llava") & (MEASURED["benchmark"] == name)]
+def line(model, name):
+    """A benchmark's row in the page's table of a model."""
+    rows = MEASURED[(MEASURED["model"] == model) & (MEASURED["benchmark"] == name)]
     n, right, *others = rows[["n", "right", "blind", "text", "majority"]].sum()
     low, high = evaluation.interval(int(right), int(n))
     shares = " | ".join(f"{100 * one / n:.1f}" for one in others)
@@ -98,9 +98,12 @@ def line(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_page_says_what_was_measured(name):
-    assert line(name) in PAGE
-    assert MEASURED.groupby("benchmark")["n"].sum()[name] == TABLE.loc[name, "items"]
+@pytest.mark.parametrize("model", ["pocket-llava", "pocket-llava-next"])
+def test_the_page_says_what_was_measured(model, name):
+    table = PAGE.split(f"## What {model} scores\n")[1].split("\n## ")[0]
+    assert line(model, name) in table
+    own = MEASURED[MEASURED["model"] == model]
+    assert own.groupby("benchmark")["n"].sum()[name] == TABLE.loc[name, "items"]
 
 
 def test_the_page_s_sentences_say_what_was_measured():
@@ -126,12 +129,36 @@ def test_the_page_s_sentences_say_what_was_measured():
         assert words in PAGE, words
 
 
+def test_the_page_s_sentences_on_pocket_llava_next_say_what_was_measured():
+    section = PAGE.split("## What pocket-llava-next scores")[1].split("\n## ")[0]
+    section = " ".join(section.split())
+    both = MEASURED.groupby(["model", "benchmark"])[["n", "right", "blind", "circular"]].sum()
+    stored = MEASURED[MEASURED["model"] == "pocket-llava-next"].set_index(["benchmark", "skill"])
+    own, old = both.loc["pocket-llava-next"], both.loc["pocket-llava"]
+    read, diagrams = own.loc["pocket-ocrbench"], stored.loc[("pocket-ai2d", "diagram")]
+    charts = stored.loc["pocket-mathvista"].loc[["line plot", "bar chart"]].sum()
+    sorted_ = stored.loc[("pocket-scienceqa", "classification with picture")]
+    for words in (
+        f"{read['right']:.0f} of {read['n']:.0f}, pocket-llava "
+        f"{old.loc['pocket-ocrbench', 'right']:.0f}, a grey picture {read['blind']:.0f}",
+        f"{own.loc['pocket-mmbench', 'right']:.0f} of 300 are right as they are, and "
+        f"{own.loc['pocket-mmbench', 'circular']:.0f} in every rotation",
+        f"{diagrams['right']} of 300, with a grey picture {diagrams['blind']}, and a random option "
+        f"{diagrams['candidate']:.0f}",
+        f"{charts['right']} of {charts['n']}; the commonest answers {charts['majority']}",
+        f"{sorted_['right']} of {sorted_['n']} with a picture, {sorted_['blind']} with a grey one",
+        f"{stored.loc[('pocket-mathvista', 'document image'), 'right']} of 50 receipts",
+    ):
+        assert words in section, words
+
+
 def test_the_measured_floors_are_those_of_the_stored_items():
     for name in ("pocket-pope", "pocket-scienceqa"):
         exam = evaluation.benchmark(name)
         floors = evaluation.floors(exam, exam.score)
-        stored = MEASURED[MEASURED["benchmark"] == name].set_index("skill")
-        assert (floors["majority"] * floors["n"]).round().tolist() == stored["majority"].tolist()
+        for _, stored in MEASURED[MEASURED["benchmark"] == name].groupby("model"):
+            right = stored.set_index("skill")["majority"]
+            assert (floors["majority"] * floors["n"]).round().tolist() == right.tolist()
 
 
 # --- the endless exam -----------------------------------------------------------------------------

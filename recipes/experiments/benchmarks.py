@@ -18,7 +18,7 @@ from collections import defaultdict
 
 import vlm_helpers as vh
 
-MODELS = ("pocket-llava",)
+MODELS = ("pocket-llava", "pocket-llava-next")
 MOST = {"max_new_tokens": 24}
 
 
