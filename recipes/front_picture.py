@@ -91,17 +91,16 @@ def show_page(ax, beside, vlm, kind: str) -> None:
 
 def show_resolution(ax) -> None:
     stored = vh.evaluation.experiment("resolution")
-    pages = stored[stored["picture"] == "page"].groupby("scale")
+    pages = stored[stored["picture"] == "page"].groupby("tiles")
     right, count = pages["right"].sum(), pages["right"].size()
     spans = [vh.evaluation.interval(int(k), int(n)) for k, n in zip(right, count)]
     share = right / count
     ax.plot(share.index, share, color=BLUE, marker="o")
     ax.vlines(share.index, *zip(*spans), color=BLUE)
     ax.set(
-        ylim=(0, 1), yticks=(0, 0.5, 1), xticks=list(share.index), xlim=(0.2, 1.05),
-        ylabel="fields and cells read", xlabel="size of the page that the model sees",
+        ylim=(0, 1), yticks=(0, 0.5, 1), xticks=list(share.index), xlim=(0.5, 9.5),
+        ylabel="fields and cells read", xlabel="tiles of 96 pixels that the model sees the page in",
     )  # fmt: skip
-    ax.set_xticklabels(["a quarter", "half", "three quarters", "whole"], fontsize=9)
     ax.set_title("See: what resolution buys", loc="left")
 
 
