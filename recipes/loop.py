@@ -130,6 +130,8 @@ def checked(parser: argparse.ArgumentParser) -> Options:
         parser.error(
             f"{state_file(args.out)} exists and goes on by itself: leave out --init and --stage."
         )
+    if args.init and not (args.init / "config.json").exists():
+        parser.error(f"--init {args.init} is no model: name a folder with config.json and weights.")
     return args
 
 

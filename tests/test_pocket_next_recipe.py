@@ -17,6 +17,7 @@ from recipes.pocket_llava_next import (
     evaluate,
     packing,
     parts,
+    refit,
     scores,
     sight,
     sources,
@@ -384,6 +385,106 @@ def test_a_stage_holds_fast_what_the_tower_sees_where_nothing_is_printed(process
         assert run.trainee(batch, stage)[1]["moved"] == logs["moved"]
 
 
+def held_out(seed, **counts):
+    drawn = sources.tiles(sources.Draws(f"held out/{seed}"), check.FIRST, counts, 1.0)
+    return {name: torch.from_numpy(value) for name, value in drawn.items()}
+
+
+def test_fitting_the_heads_moves_nothing_but_the_heads(processor, monkeypatch):
+    model = parts.make_model(processor.tokenizer)
+    parts.from_pocket_llava(model, processor.tokenizer)
+    trainee = train.Trainee(model)
+    assert not trainee.sight.forgotten
+    trainee.sight.forget()
+    assert trainee.sight.forgotten
+    for p in trainee.parameters():
+        p.requires_grad_(False)  # as a stage before may have left them
+    batch = held_out(0, shapes=6, things=2)
+    with torch.no_grad():
+        features = trainee.features(batch["pixels"])
+        begun = trainee.sight.losses(features, batch)
+    before = {name: value.clone() for name, value in trainee.state_dict().items()}
+    said = []
+    monkeypatch.setattr(refit, "TILES", {"text": 1, "pages": 1, "things": 2, "shapes": 6})
+    found = refit.fit_heads(trainee, 20, say=lambda *words: said.append(words))
+    heads = {id(p) for p in trainee.sight.heads()}
+    moved = {n for n, p in trainee.named_parameters() if not torch.equal(p, before[n])}
+    assert moved == {n for n, p in trainee.named_parameters() if id(p) in heads}
+    assert not trainee.sight.forgotten and said[-1][0] == "heads 19"
+    with torch.no_grad():
+        ended = trainee.sight.losses(features, batch)
+    assert set(found) == {"letters", "things", "shapes"}
+    assert ended["shapes"] < 0.8 * begun["shapes"] and ended["things"] < begun["things"]
+
+
+def test_a_shipped_model_gets_heads_once_and_before_they_are_needed(
+    processor, llava, tmp_path, monkeypatch
+):
+    shipped, out = tmp_path / "shipped", tmp_path / "out"
+    train.export(llava, processor, shipped)
+    (shipped / cards.LOG).write_text('{"stage": "see", "step": 1, "minutes": 1.0}\n')
+    glance = stages.Stage("glance", 1, 1, {"decoder": 1e-3}, {"scenes": 1}, room=48)
+    fit, fitted = refit.fit_heads, []
+
+    def spy(trainee):
+        assert trainee.sight.forgotten
+        fitted.append({n: p.clone() for n, p in trainee.llava.named_parameters()})
+        fit(trainee, 1)
+
+    monkeypatch.setattr(refit, "fit_heads", spy)
+    monkeypatch.setattr(refit, "TILES", {"text": 1, "things": 1, "shapes": 1})
+
+    def goes_on(steps, *options):
+        ask = replace(SMALL[1], steps=steps, learns={"decoder": 1e-3})
+        monkeypatch.setattr(train, "STAGES", (SMALL[0], glance, ask))
+        monkeypatch.setattr(train.NextRun, "check", lambda self, stage: {"looked": 1.0})
+        command = ["train", "--out", str(out), "--eager", "--device", "cpu", *options]
+        monkeypatch.setattr("sys.argv", command)
+        train.main()
+        return torch.load(out / "state.pt", weights_only=True)["trainee"]
+
+    # a stage without labels needs none, and a run ended there still knows that it has none
+    state = goes_on(2, "--init", str(shipped), "--stage", "glance", "--until", "glance")
+    assert not fitted and not state["sight.letters.weight"].any()
+    state = goes_on(2)
+    assert len(fitted) == 1 and state["sight.letters.weight"].any()
+    for name, value in fitted[0].items():
+        if "vision_tower" in name or "projector" in name:
+            assert torch.equal(state[f"llava.{name}"], value), name
+    kept = state["sight.letters.weight"]
+    state = goes_on(3)
+    assert len(fitted) == 1 and torch.equal(state["sight.letters.weight"], kept)
+    log = [json.loads(line)["stage"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert log == ["see", "glance", "ask", "ask"]  # after the one that the model came with
+
+    known, trainee = check.load(out)
+    assert all(torch.equal(value, state[n]) for n, value in trainee.state_dict().items())
+    assert known.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
+    assert check.load(shipped)[1].sight.forgotten
+    assert not train.make_run(tmp_path).trainee.sight.forgotten  # from nothing: heads at random
+
+
+def test_what_is_no_model_cannot_be_gone_on_with(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train", "--out", str(tmp_path), "--init", "nowhere"])
+    with pytest.raises(SystemExit):
+        train.main()
+    assert "--init nowhere is no model: name a folder" in capsys.readouterr().err
+
+
+def test_a_stage_draws_the_kinds_of_page_that_it_names(monkeypatch):
+    asked, sample = [], pages.sample
+    monkeypatch.setattr(
+        pages, "sample", lambda seed, *, kind: asked.append(kind) or sample(seed, kind=kind)
+    )
+    for name, kinds in sources.PAGES.items():
+        stage = replace(stages.STAGES[-1], draws={name: 1.0})
+        assert next(sources.picture(sources.Draws(name), 5, stage).talks) and asked.pop() == kinds
+    known = {"strips", "snippets", "few", "things", "whole", "scenes", *sources.PAGES}
+    assert all(set(stage.draws) <= known for stage in LANGUAGE)
+    skills = {skill for stage in LANGUAGE for skill in stage.weights}
+    assert skills <= set(pages.SKILLS)
+
+
 def test_language_begins_with_the_decoder_of_pocket_llava_behind_the_tower(
     processor, llava, monkeypatch
 ):
@@ -520,6 +621,20 @@ def test_a_check_names_skills_and_takes_no_answer_for_right(processor, llava):
     assert all(0 <= value <= 1 for value in found.values()) and found["receipt: total"] == 0
 
 
+def test_models_are_compared_by_the_rows_of_the_card():
+    told = [
+        ("bars: value", [3.0, 0.0, 0.0], [0, 1, 1]), ("lines: value", [1.0], [1]),
+        ("pie: value", [2.0, 2.0], [1, 1]), ("scene: color", [0.5], [0]),
+    ]  # fmt: skip
+    tensors = [(name, torch.tensor(losses), torch.tensor(hits)) for name, losses, hits in told]
+    small = type("Check", (), {"told": lambda self, trainee: iter(tensors)})()
+    assert check.by_row(small, None) == {
+        "chart: value": (2, 1.0, 0.75, 0.5),  # of bars and lines; a token weighs as any other
+        check.OTHERS: (1, 2.0, 1.0, 1.0),
+        check.SCENES: (1, 0.5, 0.0, 0.0),
+    }
+
+
 def test_the_card_says_what_falls_short():
     figures = {
         row.name: {"seeing": dict.fromkeys(row.bars, 0.5), "blind": dict.fromkeys(row.bars, 0.25)}
@@ -538,6 +653,16 @@ def test_the_card_says_what_falls_short():
     log = [{"stage": "see", "step": 50, "minutes": 2.4, "letters": 1.25}]
     log.append({"stage": "see", "step": 600, "minutes": 9.0, "x": 1.0})
     assert cards.curve(log, card.LOSSES)[2:] == ["| see | 50 | 2 | 1.25 |  |  |  |  |"]
+
+
+def test_the_card_tells_of_the_stages_that_ran():
+    folder = cards.DATA / card.NAME
+    log = [json.loads(line) for line in (folder / cards.LOG).read_text().splitlines()]
+    ran = [stage.name for stage in card.trained(log)]
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    table = text.split("what is drawn |")[1].split("The losses")[0]
+    assert ran == re.findall(r"^\| (\w+) ", table, re.MULTILINE)
+    assert [stage.name for stage in stages.STAGES] == [*ran, "again"]
 
 
 def test_the_readme_names_every_experiment_on_this_model():

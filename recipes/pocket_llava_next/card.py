@@ -54,6 +54,12 @@ def shape_table(figures: dict, before: dict[str, float]) -> list[str]:
     return lines
 
 
+def trained(log: list[dict]) -> list[Stage]:
+    """The stages that the log tells of."""
+    names = {row["stage"] for row in log}
+    return [stage for stage in STAGES if stage.name in names]
+
+
 def drawn(stage: Stage) -> str:
     return ", ".join(f"{kind} ({share:g})" for kind, share in stage.draws.items())
 
@@ -106,7 +112,7 @@ def main() -> None:
         f"{cards.minutes(log):.0f} minutes on {args.machine}. Pictures are drawn afresh for every "
         "update.",
         "",
-        *cards.recipe(STAGES, drawn),
+        *cards.recipe(trained(log), drawn),
         "",
         f"The losses along the way (all of them: [{LOG}]({LOG})):",
         "",

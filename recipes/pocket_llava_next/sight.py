@@ -116,6 +116,15 @@ class Sight(torch.nn.Module):
         modules = (self.shapes.heads, self.letters, self.begins, self.things)
         return [p for module in modules for p in module.parameters()]
 
+    def forget(self) -> None:
+        """Sets the heads to zero, which says that they have learnt nothing."""
+        for p in self.heads():
+            torch.nn.init.zeros_(p)
+
+    @property
+    def forgotten(self) -> bool:
+        return not any(p.any() for p in self.heads())
+
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.shapes.features(pixels)  # [tiles, 64, width]
 

@@ -290,6 +290,12 @@ def shrunk(drawn: Picture, scale: float) -> Picture:
     return replace(drawn, image=drawn.image.resize(size, Image.Resampling.BILINEAR))
 
 
+PAGES = {
+    "pages": pages.KINDS, "charts": ("bars", "lines", "pie"), "tables": ("table",),
+    "screens": ("screen",), "diagrams": ("diagram",),
+}  # fmt: skip
+
+
 def picture(draws: Draws, seed: int, stage) -> Picture:
     """A picture of a stage's mixture."""
     kinds, weights = zip(*stage.draws.items())
@@ -305,6 +311,6 @@ def picture(draws: Draws, seed: int, stage) -> Picture:
         found = page(draws, seed, ("things",), stage.weights, 0.0)
         scale = 1 if kind == "whole" else draws.weighted((1, 0.67, 0.5), (3, 4, 3))
         return shrunk(found, scale)
-    if kind == "pages":
-        return page(draws, seed, pages.KINDS, stage.weights, stage.read)
+    if kind in PAGES:
+        return page(draws, seed, PAGES[kind], stage.weights, stage.read)
     return scene(draws, seed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import shutil
 from functools import cached_property
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from torch import nn
 from torch.utils.data import Dataset
 from transformers import AutoProcessor, LlavaNextForConditionalGeneration
 
-from recipes import loop
-from recipes.pocket_llava_next import align, corpus, model, packing, parts, sources
+from recipes import cards, loop
+from recipes.pocket_llava_next import align, corpus, model, packing, parts, refit, sources
 from recipes.pocket_llava_next.sight import UNKNOWN, Sight
 from recipes.pocket_llava_next.stages import STAGES, Stage
 from vlm_helpers.scenes import Draws
@@ -176,6 +177,8 @@ class NextRun(loop.Run):
             parts.from_pocket_llava(self.trainee.llava, self.processor.tokenizer)
             self.trainee.sight.tower.load_state_dict(tower)
             align.align(self.trainee, stage.align)
+        if (stage.dense or stage.near) and self.trainee.sight.forgotten:
+            refit.fit_heads(self.trainee)
         self.trainee.before.load_state_dict(self.trainee.sight.tower.state_dict())
 
     def check(self, stage: Stage) -> dict[str, float]:
@@ -210,14 +213,26 @@ def find_processor(out: Path, init: Path | None):
     return AutoProcessor.from_pretrained(kept)
 
 
+def from_checkpoint(folder: Path, processor) -> Trainee:
+    """With heads that know nothing: they do not ship."""
+    trainee = Trainee(parts.make_model(processor.tokenizer))
+    weights = LlavaNextForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    trainee.llava.load_state_dict(weights.state_dict())
+    trainee.sight.forget()
+    return trainee
+
+
 def make_run(out: Path, init: Path | None = None, capture: bool = False) -> NextRun:
     processor = find_processor(out, init)
-    llava = parts.make_model(processor.tokenizer)
     if init:
-        weights = LlavaNextForConditionalGeneration.from_pretrained(init, dtype=torch.float32)
-        llava.load_state_dict(weights.state_dict())
-    else:
-        parts.from_pocket_llava(llava, processor.tokenizer)
+        past = (
+            init / cards.LOG
+        )  # how the model was trained so far: the run's log goes on from there
+        if past.exists() and not (out / "log.jsonl").exists():
+            shutil.copyfile(past, out / "log.jsonl")
+        return NextRun(processor, from_checkpoint(init, processor), capture)
+    llava = parts.make_model(processor.tokenizer)
+    parts.from_pocket_llava(llava, processor.tokenizer)
     return NextRun(processor, Trainee(llava), capture)
 
 
