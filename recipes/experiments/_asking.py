@@ -118,15 +118,15 @@ class Asked:
     def asked(self) -> list[tuple[int, str]]:
         return [(picture, question.text) for picture, question in self.questions]
 
-    def answers(self, shown: Shown) -> list[str]:
-        return [answer for answer, _ in shown.ask(self.asked(), most=16)]
+    def answers(self, shown: Shown, most: int = 16) -> list[str]:
+        return [answer for answer, _ in shown.ask(self.asked(), most=most)]
 
     def right(self, answers: list[str]) -> list[bool]:
         both = zip(answers, self.questions, strict=True)
         return [is_right(answer, question.answer) for answer, (_, question) in both]
 
 
-def gain(now: Sequence[int], was: Sequence[int], each: int) -> dict[str, float]:
+def gain(now: Sequence[float], was: Sequence[float], each: int) -> dict[str, float]:
     """The right answers to each picture's `each` questions compared: as a share of all questions,
     with its interval and p. Pictures are paired, for questions about one are not independent."""
     runs = (
@@ -135,6 +135,16 @@ def gain(now: Sequence[int], was: Sequence[int], each: int) -> dict[str, float]:
     )
     found = vh.evaluation.paired(*runs)
     return {"gain": found.difference, "low": found.low, "high": found.high, "p": found.p}
+
+
+def compared(found: dict, was: dict, each: int) -> dict[str, float]:
+    """`gain` by picture, and how many of the other questions were `lost`, and `won`."""
+    then, now = was["scores"], found["scores"]
+    return {
+        **gain(found["by picture"], was["by picture"], each),
+        "old": sum(now), "n_old": len(now),
+        "lost": sum(a > b for a, b in zip(then, now)), "won": sum(a < b for a, b in zip(then, now)),
+    }  # fmt: skip
 
 
 @torch.inference_mode()

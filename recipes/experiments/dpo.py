@@ -8,9 +8,10 @@ very questions that are asked later ("exists"). TRL's DPOTrainer compares the tw
 control (`side` "SFT") learns the chosen ones alone by TRL's SFTTrainer. Both take 24 steps over the
 same 192 rows, 8 a step, with a LoRA of rank 16 on the decoder, 3 steps of warm-up and a cosine to
 zero. No one rate is fair to both, so each tries three with seed 0. The middle one is run with more
-seeds: by questions about other pictures than those of the table (`tried`) it is DPO's best, and
-tells SFT's three apart by two of 200 answers. A seed draws other training pictures and another
-LoRA. No seed has rows of the splits "test", which is asked about, and "validation".
+seeds (with one more, for pairs of one kind): by questions about other pictures than those of the
+table (`tried`) it is DPO's best, and tells SFT's three apart by two of 200 answers. A seed draws
+other training pictures and another LoRA. No seed has rows of the splits "test", which is asked
+about, and "validation".
 
 A line is a step; step 0 is the untouched model. `chosen` and `rejected` are the mean
 log-probabilities of both answers to the step's 8 pairs, which the model has not learnt from yet,
@@ -21,12 +22,12 @@ commonest answer has. `auc` is how often a thing that is there gets higher odds 
 that is not, wherever the threshold lies. `blind` and `blind yes` are the same with grey pictures.
 `tried` counts right answers to `n_tried` questions of the split "validation" (seed 0). `name` to
 `field` count right answers of skills that were not asked for (of `n_name` to `n_field`; boxes at an
-IoU of 0.5; fields are those of receipts), `lost` what the untouched model had right of these and
-this one has wrong, `won` the reverse. `gain` is the share of right answers gained over the
-untouched model, with its interval (`low`, `high`) and `p`, the pictures paired: `by picture` has
-the right answers to each one's five questions. `preferred`: in how many of 60 pairs of all kinds,
-of the split "validation", the untouched model finds the chosen answer likelier. `seconds` is the
-processor time of all steps.
+IoU of 0.5; fields are those of receipts), `old` of all of these (of `n_old`); `lost` what the
+untouched model had right of them and this one has wrong, `won` the reverse. `gain` is the share of
+right answers gained over the untouched model, with its interval (`low`, `high`) and `p`, the
+pictures paired: `by picture` has the right answers to each one's five questions. `preferred`: in
+how many of 60 pairs of all kinds, of the split "validation", the untouched model finds the chosen
+answer likelier. `seconds` is the processor time of all steps.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ import datasets
 
 import vlm_helpers as vh
 from recipes.experiments import _tuning
-from recipes.experiments._asking import Asked, gain
+from recipes.experiments._asking import Asked, compared
 from recipes.pairs import pairs
 from recipes.preferences_probe import log_probabilities
 
@@ -65,6 +66,7 @@ def settings() -> list[dict]:
     again = [one(side, seed) for seed in (1, 2) for side in SIDES]
     betas = [one("DPO", seed, beta=beta) for seed in (0, 1) for beta in BETAS]
     asked = [one("DPO", kinds="exists")] + [one("SFT", rate=r, kinds="exists") for r in RATES[1:]]
+    asked += [one(side, 1, kinds="exists") for side in ("DPO", "SFT")]
     return tried + again + betas + asked
 
 
@@ -86,7 +88,7 @@ def auc(odds: list[float]) -> float:
 
 
 def measured(model, processor, seed: int = 0) -> dict:
-    """What a model answers; `old` are its scores of what was not asked for."""
+    """What a model answers; `scores` are those of what was not asked for."""
     vlm, items = vh.VLM(model, processor), questions()
     test, pope = items["test"], items["pope"]
     shown = test.shown(vlm)
@@ -115,16 +117,14 @@ def measured(model, processor, seed: int = 0) -> dict:
     skills["field"] = receipts.right(receipts.answers(receipts.shown(vlm)))
     row |= {skill: sum(scores) for skill, scores in skills.items()}
     row |= {f"n_{skill}": len(scores) for skill, scores in skills.items()}
-    return row | {"old": [score for scores in skills.values() for score in scores]}
+    return row | {"scores": [score for scores in skills.values() for score in scores]}
 
 
 def row(step: int, found: dict, seconds: float = 0.0) -> dict:
     """The line of a table for what was measured."""
-    was, now = before()["old"], found["old"]
-    kept = {name: value for name, value in found.items() if name != "old"}
+    kept = {name: value for name, value in found.items() if name not in ("scores", "by picture")}
     return {
-        "step": step, **kept, **gain(found["by picture"], before()["by picture"], EACH),
-        "lost": sum(a > b for a, b in zip(was, now)), "won": sum(a < b for a, b in zip(was, now)),
+        "step": step, **kept, **compared(found, before(), EACH),
         "by picture": " ".join(map(str, found["by picture"])), "seconds": round(seconds, 1),
     }  # fmt: skip
 

@@ -143,10 +143,10 @@ def evaluate(vlm, n: int, beside: int, split: str, first_seed: int, say=print) -
         found = {"seeing": measure(row, evaluation.quiz, vlm, items)}
         found |= {"majority": majority(row, items), "any candidate": any_candidate(row, items)}
         if beside:
-            fewer = exam(row, beside, split, first_seed)
-            found["blind"] = measure(row, evaluation.blind, vlm, fewer)
+            items = items if beside == n else exam(row, beside, split, first_seed)
+            found["blind"] = measure(row, evaluation.blind, vlm, items)
             if row.overview:
-                found["overview alone"] = measure(row, evaluation.quiz, Overview(vlm), fewer)
+                found["overview alone"] = measure(row, evaluation.quiz, Overview(vlm), items)
             other = exam(row, beside, "unseen_styles", first_seed)
             found["unseen styles"] = measure(row, evaluation.quiz, vlm, other)
         table[row.name] = found
@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", default="pocket-llava-next")
     parser.add_argument("--questions", type=int, default=500, help="of each row")
     parser.add_argument(
-        "--beside", type=int, default=200,
+        "--beside", type=int, default=500,
         help="questions of each column beside a score, and of each skill of pocket-llava; 0: the "
         "scores and floors of pages only",
     )  # fmt: skip
