@@ -144,6 +144,8 @@ def test_a_gain_is_that_of_the_scores_by_picture(name, column):
 
 
 def test_what_notebook_09_says_of_gains_stands_in_the_tables():
+    from recipes.experiments._asking import gain
+
     table = ends("verifiable").set_index("task")
     assert (ends("dpo")["low"] <= 0).all() and (table.loc[["click", "count"], "low"] <= 0).all()
     receipts = table.loc["receipt"].query("rate < 0.003")
@@ -154,12 +156,22 @@ def test_what_notebook_09_says_of_gains_stands_in_the_tables():
     tried = grpo["tried"].dropna().tolist()
     counted = grpo.dropna(subset="twice").iloc[0]
     assert sft["tried"].max() < was["tried"]
+    steps = ends("verifiable").query("task != 'receipt' and side == 'GRPO'")
+    assert (steps.query("rate == 0.001")["high"] < 0).all()
+    for (_, seed), both in receipts.groupby(["rate", "seed"]):
+        one, other = (
+            list(map(float, both.loc[both["side"] == side, "by picture"].item().split()))
+            for side in ("GRPO", "SFT")
+        )
+        assert (gain(one, other, each=2)["low"] > 0) == (seed == 1)
     said_in("09_preferences_and_rewards", [
+        f"{steps['spread'].min():.2f} to {steps['spread'].max():.2f} of the groups have a spread",
         f"({low['GRPO']:.2f} to {high['GRPO']:.2f}; on others {tried[1]:.1f} and {tried[0]:.1f}, "
         f"before {was['tried']:.1f}), SFT {low['SFT']:.2f} to {high['SFT']:.2f} (on others it",
-        f"{was['twice']:.0f} to {counted['twice']:.0f}, and {counted['fewer']:.0f} answers have",
-        f"from {was['whole']:.0f} to {grpo['whole'].min():.0f} and "
-        f"{sorted(grpo['whole'])[2]:.0f}, once they rise to {grpo['whole'].max():.0f}",
+        f"from {was['twice']:.0f} to {counted['twice']:.0f}, and `fewer` than asked rise "
+        f"from {was['fewer']:.0f} to {counted['fewer']:.0f}.",
+        "`whole` falls from {:.0f} to {:.0f}, {:.0f} and {:.0f}, once it rises to {:.0f}".format(
+            was["whole"], *sorted(grpo["whole"])[-2::-1], grpo["whole"].max()),
     ])  # fmt: skip
 
 
@@ -199,7 +211,8 @@ def test_the_figures_of_notebook_09_are_those_of_the_tables():
         f"{usual['right absent'].max():.0f} to {usual['right absent'].min():.0f} "
         f"of {was['n'] - was['due']:.0f} absent things are denied ({was['right absent']:.0f})",
         f"{was['old']:.0f} to {broken['old']:.0f} of {was['n_old']:.0f}",
-        "DPO's worse ({:.0f}, {:.0f})".format(*asked),
+        f"DPO's once worse beyond chance ({asked.min():.0f})",
+        f"hardly rises (at most {usual['auc'].max():.3f}; before {was['auc']:.3f})",
         "{:.2f} and {:.2f}, by SFT".format(*by["dpo"]),
         "{:.2f} and {:.2f}, by [MPO]".format(*by["sft"]),
         "to {:.2f}.".format(*by["mpo"]),
