@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -210,3 +211,7 @@ def train(trainer: Any, last: Path | None) -> None:
     # Processes that leave while others still talk to them abort now and then.
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
+    if trainer.accelerator.num_processes > 1:
+        # Gloo's threads drop their last tensors under Python's lock. At the end Python waits for
+        # these threads and holds it: both would wait for ever.
+        time.sleep(1)
