@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--max-new-tokens", type=int, default=24)
     args = parser.parse_args(arguments)
     import torch
+    import torch.distributed.nn  # before there is a group, which it would keep: docs/upstream.md
     from accelerate import PartialState
 
     state = PartialState(cpu=not torch.cuda.is_available())
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
         )  # fmt: skip
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from error
+    finally:
+        state.destroy_process_group()
     if state.is_main_process:
         print(run.by().round(3).to_string())
         print(f"{args.benchmark}, rule {items.score.name}: {run}")

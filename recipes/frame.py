@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -208,10 +207,9 @@ def train(trainer: Any, last: Path | None) -> None:
         print(f"Going on from {last}." if last else "Beginning at step 0.")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     trainer.save_model()  # and the processor with it
-    # Processes that leave while others still talk to them abort now and then.
+    # Processes that leave while others still talk to them abort now and then; so do those whose
+    # Gloo threads outlive the group (docs/upstream.md), and a wrapped model holds it.
     trainer.accelerator.wait_for_everyone()
+    trainer.model_wrapped = trainer.model
+    trainer.accelerator.free_memory()
     trainer.accelerator.end_training()
-    if trainer.accelerator.num_processes > 1:
-        # Gloo's threads drop their last tensors under Python's lock. At the end Python waits for
-        # these threads and holds it: both would wait for ever.
-        time.sleep(1)

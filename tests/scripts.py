@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,12 @@ ROOT = Path(__file__).parents[1]
 
 def environment():
     return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def together(config, *options):
+    """What starts a module in several processes, and has them come to an end in good order."""
+    return [sys.executable, "-m", "accelerate.commands.launch", "--config_file",
+            f"recipes/accelerate/{config}.yaml", *options, "-m", "tests.to_its_end"]  # fmt: skip
 
 
 def run(words):

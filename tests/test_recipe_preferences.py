@@ -18,7 +18,7 @@ import vlm_helpers as vh
 from recipes import frame, preferences, rewards
 from recipes.preferences import main
 from recipes.preferences_probe import apart, log_probabilities
-from tests.scripts import ROOT, assert_same_adapter, logged, run, run_and_kill
+from tests.scripts import ROOT, assert_same_adapter, logged, run, run_and_kill, together
 from vlm_helpers.training import PreflightError
 
 DATA = ROOT / "data" / "pocket-preferences" / "train.parquet"
@@ -78,8 +78,7 @@ def test_what_dpo_leaves(alone):
 
 
 def test_two_processes_are_as_one(alone, rows, tmp_path):
-    launch = ("-m", "accelerate.commands.launch", "--config_file", "recipes/accelerate/cpu.yaml")
-    run([sys.executable, *launch, "-m", "recipes.preferences",
+    run([*together("cpu"), "recipes.preferences",
          *options("dpo", rows, tmp_path, "--per_device_train_batch_size", 2)])  # fmt: skip
     assert logged(tmp_path) == pytest.approx(logged(alone), rel=2e-3)
     assert_same_adapter(tmp_path, alone, atol=2e-3)
@@ -87,8 +86,7 @@ def test_two_processes_are_as_one(alone, rows, tmp_path):
 
 def test_two_processes_share_a_group_of_answers(monkeypatch, rows, tmp_path):
     monkeypatch.setenv("NOTES", str(tmp_path))
-    launch = ("-m", "accelerate.commands.launch", "--config_file", "recipes/accelerate/cpu.yaml")
-    run([sys.executable, *launch, "-m", "recipes.preferences",
+    run([*together("cpu"), "recipes.preferences",
          *options("grpo", rows, tmp_path / "out", "--per_device_train_batch_size", 2, "--probe", 0,
                   "--reward_funcs", f"{__name__}.noted")])  # fmt: skip
     one, other = ([json.loads(line) for line in (tmp_path / rank).read_text().splitlines()]

@@ -24,7 +24,7 @@ from recipes import sft
 from recipes.sft import Numbered, main
 from recipes.sft_checkpoints import is_whole, last_checkpoint
 from recipes.sft_rows import NUMBER, load_rows
-from tests.scripts import ROOT, assert_same_adapter, logged, run, run_and_kill
+from tests.scripts import ROOT, assert_same_adapter, logged, run, run_and_kill, together
 from vlm_helpers.collators import RowError
 
 CONFIGS = sorted((ROOT / "recipes" / "accelerate").glob("*.yaml"))
@@ -46,13 +46,8 @@ def here(output, *more):
     return said.getvalue()
 
 
-def command(output, *more, launch=()):
-    return [sys.executable, *launch, "-m", "recipes.sft", *options(output, *more)]
-
-
-def accelerated(config, *options):
-    return ("-m", "accelerate.commands.launch", "--config_file",
-            f"recipes/accelerate/{config}.yaml", *options)  # fmt: skip
+def command(output, *more, launch=(sys.executable, "-m")):
+    return [*launch, "recipes.sft", *options(output, *more)]
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +83,8 @@ def test_two_processes_are_as_one(alone, tmp_path):
     """Eight rows in two processes, four in each, give the losses that eight give in one."""
     said = run(command(tmp_path, "--per_device_train_batch_size", 4,
                        "--data", alone / "rows.parquet",
-                       launch=accelerated("fsdp", "--num_processes", "2", "--mixed_precision",
-                                          "no")))  # fmt: skip
+                       launch=together("fsdp", "--num_processes", "2", "--mixed_precision",
+                                       "no")))  # fmt: skip
     # Each has looked at half of the rows, and one speaks for both.
     assert summary(said) == summary((alone / "said.txt").read_text())
     assert summary(said)[0] == "40 rows can be trained on."
@@ -102,7 +97,7 @@ def test_two_processes_with_a_stream_are_as_one(tmp_path):
     more = ("--streaming", "true", "--max_steps", 2, "--save_steps", 2)
     here(tmp_path / "one", *more, "--per_device_train_batch_size", 4)
     run(command(tmp_path / "two", *more, "--per_device_train_batch_size", 2,
-                launch=accelerated("cpu")))  # fmt: skip
+                launch=together("cpu")))  # fmt: skip
     assert_alike(tmp_path / "two", tmp_path / "one")
 
 

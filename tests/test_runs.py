@@ -13,10 +13,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from recipes import ask
+from tests.scripts import ROOT, run, together
 from vlm_helpers import evaluation
 from vlm_helpers.evaluation import Rule, Run, by_rule, quiz
 
-ROOT = Path(__file__).parent.parent
 OPTIONS = ["cat", "dog", "cow"]
 
 
@@ -295,12 +296,13 @@ SHARED = """
         calls.append(questions)
         return letters(pictures, questions)
     run = quiz(ask, items(60), score=BOTH, batch_size=5, out={file!r}, accelerator=state)
+    state.destroy_process_group()
     with open({file!r} + f".{{state.process_index}}.said", "w") as file:
         json.dump({{"rows": run.rows, "calls": calls, "processes": state.num_processes}}, file)
 """
 
 
-def test_two_processes_share_a_run_and_go_on_where_others_were_killed(tmp_path):
+def test_two_processes_share_a_run_and_go_on_where_others_were_killed(tmp_path, monkeypatch):
     file, straight = tmp_path / "run.jsonl", quiz(letters, items(60), score=BOTH, batch_size=5)
     before = []
 
@@ -314,15 +316,9 @@ def test_two_processes_share_a_run_and_go_on_where_others_were_killed(tmp_path):
     with pytest.raises(KeyboardInterrupt):  # the last of three, which leaves its part behind
         quiz(ask, items(60), score=BOTH, batch_size=5, out=file, accelerator=third)
     assert not file.exists() and len(list(tmp_path.glob("*.part"))) == 1
-    script = tmp_path / "shared.py"
-    script.write_text(textwrap.dedent(SHARED).format(file=str(file)))
-    done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--config_file",
-         str(ROOT / "recipes/accelerate/cpu.yaml"), str(script)],
-        capture_output=True, text=True, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    (tmp_path / "shared.py").write_text(textwrap.dedent(SHARED).format(file=str(file)))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    run([*together("cpu"), "shared"])
     said = [json.loads(Path(f"{file}.{n}.said").read_text()) for n in range(2)]
     assert [one["processes"] for one in said] == [2, 2]
     for one in said:  # both have the whole run, the same as one process alone
@@ -332,6 +328,15 @@ def test_two_processes_share_a_run_and_go_on_where_others_were_killed(tmp_path):
     assert abs(len(said[0]["calls"]) - len(said[1]["calls"])) <= 2  # of ten batches that were left
     assert plain(Run.load(file)) == plain(straight)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_recipe_asks_in_two_processes_what_it_asks_in_one(tmp_path, capsys):
+    words = ["pocket-mmbench", "--n", "6", "--batch-size", "2", "--max-new-tokens", "4", "--out"]
+    ask.main([*words, str(tmp_path / "one.jsonl")])
+    said = run([*together("cpu"), "recipes.ask", *words, tmp_path / "two.jsonl"])
+    assert said == capsys.readouterr().out and "pocket-mmbench, rule" in said
+    one, two = (Run.load(tmp_path / f"{name}.jsonl") for name in ("one", "two"))
+    assert plain(one) == plain(two) and len(one) == 6
 
 
 def test_parts_that_processes_left_behind_are_joined_by_a_single_one(tmp_path):

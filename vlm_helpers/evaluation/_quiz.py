@@ -190,9 +190,9 @@ def quiz(
             Where it exists, the run goes on: what it holds is not asked again. `Run.load` reads it.
         progress: show a bar.
         grey: put a plain grey picture of the same size in place of each; see `blind`.
-        accelerator: accelerate's `PartialState` or `Accelerator`, in a script that was started by
-            `accelerate launch`: each process asks its share of the batches, and all return the
-            whole run, the same as one process alone. With `out`, they must see the same folder.
+        accelerator: accelerate's `PartialState` or `Accelerator`, in a script that `accelerate
+            launch` starts and that ends with its `destroy_process_group()`: each process asks its
+            share of the batches, and all return the whole run. With `out`, all see one folder.
         generate: passed on to `vlm.ask`, such as `max_new_tokens=8`.
     Returns:
         The `Run`, its rows in the order of the items.
