@@ -143,6 +143,28 @@ def test_a_gain_is_that_of_the_scores_by_picture(name, column):
         assert line["low"] <= line["gain"] <= line["high"]
 
 
+def test_what_notebook_06_says_of_its_own_questions_stands_in_the_tables():
+    table = vh.evaluation.experiment("shortlist")
+    means = table[["16 bits", "4 bits", "3 bits"]].mean()
+    assert list(100 * (means["16 bits"] - means).round(2)) == [0, 8, 45] and means["3 bits"] < 0.48
+    one, two = (
+        [
+            vh.evaluation.Run([{"id": n, "score": score} for n, score in rows[name].items()])
+            for _, rows in table.groupby("first_seed")
+        ]
+        for name in ("16 bits", "4 bits")
+    )
+    sets = list(map(vh.evaluation.paired, one, two))
+    assert [sum(s.low > 0 for s in sets), sum(s.difference < 0 for s in sets)] == [7, 1]
+    lines = vh.evaluation.experiment("request_lines").groupby(["blind", "request"]).sum()
+    assert list(lines.loc[(True, "its own"), ["all right", "questions"]]) == [5, 72]
+    assert lines.loc[(False, "a line break"), "turns right"] / 288 == pytest.approx(0.7, abs=0.01)
+    said_in("06_choosing_and_evaluating", [
+        "4 bits cost 8 points", "for 4 bits in seven, and one set turns the order round",
+        "plenty for 45 points", "72 questions in four turns", "on 5 of 72", "what is left of the 0.7?",
+    ])  # fmt: skip
+
+
 def test_what_notebook_09_says_of_gains_stands_in_the_tables():
     from recipes.experiments._asking import gain
 
