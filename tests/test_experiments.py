@@ -161,7 +161,8 @@ def test_what_notebook_06_says_of_its_own_questions_stands_in_the_tables():
     assert lines.loc[(False, "a line break"), "turns right"] / 288 == pytest.approx(0.7, abs=0.01)
     said_in("06_choosing_and_evaluating", [
         "4 bits cost 8 points", "for 4 bits in seven, and one set turns the order round",
-        "plenty for 45 points", "72 questions in four turns", "on 5 of 72", "what is left of the 0.7?",
+        "plenty for 45 points", "72 questions in four turns", "on 5 of 72",
+        "what is left of the 0.7?",
     ])  # fmt: skip
 
 
