@@ -1084,7 +1084,7 @@ WRONG_ANSWERS = {
         (_rule("lmms-eval mcq_extract"), "yours finds none"),
         (_rule("scienceqa"), "Answer 3 of 20, '(D)'"),
         (_rule("ai2d"), "a line break follows the letter"),
-        (_rule("vlmevalkit"), "Answer 2 of 20"),
+        (_rule("vlmevalkit"), "It reads 14 of the 20"),
         (lambda answer, options: answer[:1], "it gives 'c'. Give the letter as a bare capital"),
         (last_capital, "yours finds none: it is a letter, in the other case"),
         (lambda a, options: last_capital(a.upper(), options), "Answer 6 of 20"),

@@ -241,14 +241,16 @@ def examine_extract(answer, cases) -> None:
     letters = [_taken(answer, case, name) for case, name in zip(cases, shown)]
     if all(letter is None for letter in letters):
         raise NotAttempted("`extract` finds nothing yet. If it is written, where is its `return`?")
+    right = sum(letter == case.letter for case, letter in zip(cases, letters))
+    so_far = f"It reads {right} of the {len(cases)}."
     for case, name, letter in zip(cases, shown, letters):
         if letter == case.letter:
             continue
         if letter is None:
-            raise Wrong(f"{name}, means {case.letter}, and yours finds none: {case.why}.")
+            raise Wrong(f"{name}, means {case.letter}, and yours finds none: {case.why}. {so_far}")
         _odd_kind(letter, name, case.options)
         means = "no letter, so None is right" if case.letter is None else case.letter
-        raise Wrong(f"{name}, means {means}, and yours gives {letter!r}: {case.why}.")
+        raise Wrong(f"{name}, means {means}, and yours gives {letter!r}: {case.why}. {so_far}")
 
 
 def _taken(function, case: Hostile, name: str):
