@@ -240,3 +240,61 @@ def test_the_figures_of_notebook_09_are_those_of_the_tables():
         "{:.2f} and {:.2f}, by [MPO]".format(*by["sft"]),
         "to {:.2f}.".format(*by["mpo"]),
     ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "json", "valid", "complete", "right", "leaves", "fault"),
+    [
+        ('{"total": "9.50", "items": [{"name": "Tea", "price": "2.10"}]}', 1, 1, 1, 1, 1.0, ""),
+        ('{"total": "9.50", "items": [{"name": "Tea", "price": "7.40"}]}', 1, 1, 1, 0, 2 / 3, ""),
+        ('{"total": "9.50", "items": []}', 1, 1, 0, 0, 1 / 4, "key missing"),
+        ('{"total": "9", "items": [{"name": "Tea", "price": "2.10"}]}', 1, 0, 1, 0, 2 / 3,
+         "not the schema"),
+        ('{"total": "9.50", "total": "9.50", "items": []}', 0, 0, 0, 0, 0.0, "key twice"),
+        ('{"total": "9.50", "items": [', 0, 0, 0, 0, 0.0, "no JSON"),
+    ],
+)  # fmt: skip
+def test_json_that_is_valid_complete_or_right_is_told_apart(
+    answer, json, valid, complete, right, leaves, fault
+):
+    from recipes.experiments.json_answers import judged
+
+    truth = {"total": "9.50", "items": [{"name": "Tea", "price": "2.10"}]}
+    found = judged(answer, truth)
+    assert [found[name] for name in ("json", "valid", "complete", "right", "fault")] == [
+        json, valid, complete, right, fault
+    ]  # fmt: skip
+    assert found["leaves"] == pytest.approx(leaves, abs=1e-4)
+
+
+def test_a_list_is_searched_for_names_and_prices_in_any_place():
+    from recipes.experiments.json_answers import judged
+
+    items = [{"name": name, "price": price} for name, price in ("ab", "cd", "ef")]
+    said = json.dumps({"items": [items[1], {"name": "a", "price": "d"}]})
+    found = judged(said, {"items": items})
+    assert (found["said"], found["names"], found["pairs"]) == (2, 0.6667, 0.3333)
+    assert found["leaves"] == 0.1667 and found["wrong"] == "items.name items.price"
+    assert judged("{", {"items": items})["said"] is None
+
+
+def test_what_notebook_05_says_of_json_stands_in_the_table():
+    table = vh.evaluation.experiment("json_answers")
+    asked = table.groupby("asked")
+    assert set(asked.size()) == {300} and table["grey_leaves"].sum() == 0
+    assert table["common_valid"].all() and not table["grey_valid"].any()
+    mean = asked.mean(numeric_only=True)
+    assert (mean["common_leaves"] < mean["leaves"]).all()
+    twice = (table["fault"] == "key twice").groupby(table["asked"]).mean()
+    assert (2 * twice > 1 - mean["valid"]).loc[["another order", "template", "form"]].all()
+    lists, keys = asked.get_group("list"), asked.get_group("keys")
+    assert lists["right"].sum() == 0 and lists["names"].mean() < 0.5
+    small, large = (keys[keys["print"] < 9]["right"], keys[keys["print"] >= 9]["right"])
+    assert small.mean() < large.mean() / 2
+    valid = mean["valid"]
+    said_in("05_documents_charts_and_screens", [
+        f"{valid['keys']:.2f} valid, in another order {valid['another order']:.2f}, "
+        f"by a template {valid['template']:.2f}: a key comes twice",
+        f"Of lists {valid['list']:.2f} are valid, none right: most names are missing",
+        "300 answers each", "small print more than halves right answers",
+    ])  # fmt: skip
