@@ -298,3 +298,70 @@ def test_what_notebook_05_says_of_json_stands_in_the_table():
         f"Of lists {valid['list']:.2f} are valid, none right: most names are missing",
         "300 answers each", "small print more than halves right answers",
     ])  # fmt: skip
+
+
+def test_what_notebook_08_says_of_forgetting_stands_in_the_table():
+    table = vh.evaluation.experiment("forgetting")
+    which = ["trained", "rate", "labels", "replay"]
+    last = table[table["step"] == table.groupby([*which, "seed"])["step"].transform("max")]
+
+    def seeds(trained, rate, labels="answers", replay="none"):
+        setting = dict(zip(which, (trained, rate, labels, replay)))
+        found = last[(last[list(setting)] == pd.Series(setting)).all(axis=1)]
+        assert len(found) in (1, 3)
+        return found.set_index("seed").sort_index()
+
+    lora, every, mixed = (seeds("LoRA", 1e-3, *how) for how in ((), ("all",), ("answers", "mixed")))
+    assert every["exists"].sum() == 0 and every["old"].max() < 0.75 * lora["old"].min()
+    sure, free = (seeds("everything", rate) for rate in (1e-4, 5e-4))
+    projector, low = seeds("projector", 2e-3), seeds("projector", 7e-4).iloc[0]
+    threefold = [seeds(*one).iloc[0] for one in (("LoRA", 3e-3), ("everything", 3e-4))]
+    kept = {way: seeds("everything", 5e-4, replay=way) for way in ("none", "mixed", "after")}
+    assert (projector["new"] < lora["new"]).all() and (projector["new"] < sure["new"]).all()
+    assert low["old"] >= lora["old"].min()
+    assert kept["none"]["old"].max() < kept["after"]["old"].min()
+    assert kept["after"]["old"].max() < kept["mixed"]["old"].min()
+    assert free["new"].max() < kept["mixed"]["new"].min()
+    fewer = sorted(lora["new"] - every["new"])
+
+    def span(column):
+        return f"{column.min()} to {column.max()}"
+
+    said_in("08_fine_tuning", [
+        "by {}, {} and {} of 80.".format(*fewer),
+        "{} and {} of 96 kept, {} and {} of 80\nlearnt".format(
+            *(one["old"] for one in threefold), *(one["new"] for one in threefold)),
+        f"everything keeps {span(free['old'])}, where",
+        f"learnt\n{low['new']} of 80.",
+        f"keep {span(kept['mixed']['old'])} of 96 old answers (without them {span(free['old'])})",
+        f"{span(kept['mixed']['new'])} of 80 ({span(free['new'])}), though",
+        f"bring back {span(kept['after']['old'])}, and press the new skill to {{}}, {{}} and {{}},"
+        .format(*sorted(kept["after"]["new"], reverse=True)),
+        f"keeps {span(mixed['old'])} (without {span(lora['old'])}), and learns {span(mixed['new'])}"
+        f" ({span(lora['new'])})",
+    ])  # fmt: skip
+
+
+def test_what_notebook_07_says_of_stage_one_stands_in_the_table():
+    table = vh.evaluation.experiment("stages")
+    table = table[(table["what"] != "sweep") & (table["road"] != "fast projector")]
+
+    def right(rate, step, objects, road="stage two alone"):
+        found = table[(table["rate"] == rate) & (table["road"] == road) & (table["step"] == step)]
+        found = found[(found["skill"] != "size") & found["objects"].isin(objects)]
+        assert found["seed"].nunique() == 3
+        n = int(found["n"].sum())
+        low, high = vh.evaluation.interval(found["right"].sum(), n)
+        return found["right"].sum(), n, f"({low:.2f} to {high:.2f})"
+
+    two = {step: right(1e-3, step, [1], "two stages") for step in (40, 80)}
+    half, quarter = (right(rate, 120, [1]) for rate in (5e-4, 2.5e-4))
+    more, both = right(2.5e-4, 120, [2, 3]), right(1e-3, 80, [2, 3], "two stages")
+    alone = max(right(rate, 80, [1])[0] for rate in (1e-3, 5e-4, 2.5e-4))
+    said_in("07_training", [
+        f"it {half[0]} of {half[1]} answers about one object are right, at a quarter "
+        f"{quarter[0]} {quarter[2]}, after two stages {two[80][0]} {two[80][2]}.",
+        f"{more[0]} of {more[1]} at a quarter of the rate {more[2]}, "
+        f"after two stages {both[0]} {both[2]}",
+        f"{two[40][0]} of {two[40][1]} answers about one object are right, alone at most {alone}.",
+    ])  # fmt: skip

@@ -3,14 +3,16 @@
 pocket-llava learns to name the outermost object ("Which object is the leftmost?") as notebook 08
 teaches it: TRL's SFTTrainer, batches of 8, AdamW without decay, 5 steps of warm-up, then a cosine
 to zero. LoRA (rank 16, on the decoder), all weights and the projector alone take the same 48 steps
-over the same rows, each at two rates of its own, as no one rate is fair to all: one with three
-seeds, and one that is too high for it, with one. The projector, which forgets much at the first
-too, has a third, lower rate, with one seed. A seed draws other training rows, another order and
-another LoRA.
+over the same rows. As no one rate is fair to all, each has its own, with three seeds, and three
+times that, with one. All weights have five times theirs, too, with three seeds, and the projector,
+which forgets much at its own, a third of it, with one. A seed draws other training rows, another
+order and another LoRA.
 
-Two more things are varied, with one seed. The labels: answers only, or every token, TRL's default.
-And replay, of rows with all the old skills, one for three new ones, so 16 steps more: "mixed" takes
-the rows of both from the start, "after" the same new rows first and the same old ones then.
+Two more things are varied, with three seeds. The labels of LoRA: answers only, or every token,
+TRL's default. And replay, of rows with all the old skills, one for three new ones, so 16 steps
+more: "mixed" takes the rows of both from the start, "after" the same new rows first and the same
+old ones then. Both ways meet the training that forgets most, all weights at five times their rate;
+LoRA at its own rate has "mixed" alone.
 
 Each line is a point along a training. `new` counts right answers to `n_new` questions of the new
 skill, and `blind` those with grey pictures; `old` counts those to `n_old` questions of eight old
@@ -32,10 +34,10 @@ from recipes.experiments import _tuning
 BATCH, STEPS, REPLAY_STEPS, POINTS = 8, 48, 16, (16, 48, 64)
 RATES = {
     "LoRA": (1e-3, 3e-3),
-    "everything": (1e-4, 5e-4),
+    "everything": (1e-4, 3e-4),
     "projector": (2e-3, 6e-3),
 }
-LOW = 7e-4  # of the projector
+HIGHEST, LOW = 5e-4, 7e-4  # of everything, of the projector
 SKILLS = ("color", "shape", "size", "count", "exists", "relation", "number", "word")
 EACH, N_NEW = 12, 80
 SIDES = {"leftmost": (0, min), "rightmost": (0, max), "highest": (1, min), "lowest": (1, max)}
@@ -49,9 +51,12 @@ def settings() -> list[dict]:
         ]
         for number in range(2)
     )
-    replay = [high[1] | {"replay": way} for way in ("mixed", "after")]
-    first = [*good, *high, *replay, good[0] | {"labels": "all"}, good[2] | {"rate": LOW}]
-    parts = [((0,), first), ((1, 2), good)]
+    highest = good[1] | {"rate": HIGHEST}
+    three = [
+        *good, highest, *(highest | {"replay": way} for way in ("mixed", "after")),
+        good[0] | {"labels": "all"}, good[0] | {"replay": "mixed"},
+    ]  # fmt: skip
+    parts = [((0,), [*three, *high, good[2] | {"rate": LOW}]), ((1, 2), three)]
     return [{"seed": seed, **one} for seeds, part in parts for seed in seeds for one in part]
 
 
