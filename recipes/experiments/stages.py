@@ -8,7 +8,7 @@ the same steps in all. After ten steps of warm-up a rate stays as it is: a point
 a training of that length gives. Each side has its own rate, the best of a sweep over all skills,
 whose seed is not used again; that of stage one was not swept. For color and shape alone, lower
 rates did better without stage one, so the choice favours "two stages": stage two alone ran at half
-of it too, with the same seeds, and at a quarter, with one. Another try to refute the difference, of
+of it and at a quarter, too, with the same seeds. Another try to refute the difference, of
 one seed, is "fast projector": stage two alone, its projector at stage one's rate.
 
 A step is a batch of 8 pictures of one to three objects without signs, none drawn twice. A picture
@@ -54,8 +54,8 @@ def settings() -> list[dict]:
     ]
     alone, last = "stage two alone", SEEDS[-1]
     tries = [one("try", FAST, CHOSEN[alone], last, 120)]
-    tries += [one("try", alone, RATES[0], seed, 120) for seed in reversed(SEEDS)]
-    tries += [one("try", alone, RATES[0] / 2, last, 120)]
+    lower = RATES[0], RATES[0] / 2
+    tries += [one("try", alone, rate, seed, 120) for rate in lower for seed in reversed(SEEDS)]
     return [*sweep, *curves, *tries]
 
 
