@@ -222,9 +222,14 @@ def test_a_changed_value_is_drawn():
     name = f"series.0.values.{values.index(min(values, key=float))}"
     (x0, y0, x1, y1), after = page.get(name).box, page.with_field(name, "0.01").get(name).box
     assert (after[2] - after[0]) * (after[3] - after[1]) < 0.5 * (x1 - x0) * (y1 - y0)
-    with pytest.raises(ValueError, match="draws numbers only"):
-        page.with_field("series.0.values.0", "many")
+    for text in ("many", "nan", "1e400", "1_000", "+5", "5.", "1,5"):
+        with pytest.raises(ValueError, match=re.escape(f"such as 12 or 0.5, not {text!r}")):
+            page.with_field("series.0.values.0", text)
+    below = pages.sample(0, "unseen_styles", kind="bars").with_field("series.0.values.0", "-900")
+    assert "-500" in below.text  # the axis
     with pytest.raises(ValueError, match="no color 'blu' .*did you mean 'blue'"):
         page.with_field("series.0.color", "blu")
     with pytest.raises(ValueError, match="above 0"):
         MANY["pie"][0].with_field("slices.0.value", "0%")
+    with pytest.raises(ValueError, match="such as 12%, not '1.5%'"):
+        MANY["pie"][0].with_field("slices.0.value", "1.5%")

@@ -150,3 +150,15 @@ def test_a_box_can_be_renamed_and_an_arrow_turned():
         page.with_field("arrows.0.to", "z")
     with pytest.raises(ValueError, match="This diagram is too full: shorten its texts"):
         page.with_field("boxes.a", "x" * 80)
+    with pytest.raises(ValueError, match="kind must be 'food chain', .*, not 'stepz'"):
+        page.with_field("kind", "stepz")
+
+
+def test_arrows_make_what_the_diagram_is_called():
+    tree = next(page for page in MANY if page.fields["kind"] == "tree")
+    for name, box in (("arrows.1.to", "b"), ("arrows.0.to", "a"), ("arrows.0.from", "b")):
+        with pytest.raises(ValueError, match="These arrows make no tree"):
+            tree.with_field(name, box)
+    chain = next(page for page in MANY if page.fields["kind"] == "steps")
+    with pytest.raises(ValueError, match="These arrows make no (flow chart|network)"):
+        chain.with_field("kind", "network" if len(chain.fields["boxes"]) > 6 else "flow chart")

@@ -129,6 +129,14 @@ def test_what_stands_there_twice_is_not_asked_for():
         assert first not in question.text
 
 
+def test_a_changed_table_is_asked_what_it_can_answer():
+    table = next(t for t in many("table") if t.questions(["extreme"], 9))
+    assert table.with_field("columns.0", "Whatever").questions(["exists"]) == []
+    for c, column in enumerate(table.fields["columns"][1:], 1):
+        changed = table.with_field(f"rows.0.{c}", "12,5")
+        assert not any(column in q.text for q in changed.questions(["extreme"], 9))
+
+
 def test_stamps_are_read_and_stand_apart():
     stamped = [page for page in many("receipt", 300) if "stamp" in {e.role for e in page.elements}]
     assert 8 < len(stamped) < 80

@@ -389,7 +389,8 @@ def test_values_are_compared_where_they_stand(answer, truth, missing, wrong):
 @pytest.mark.parametrize(
     ("truth", "error", "says"),
     [
-        ('{"shop": "Tea"}', ValueError, "truth is a text, .* json.loads"),
+        ('{"shop": "Tea"}', ValueError, "not allow the truth, .* json.loads"),
+        ({"n": "1"}, ValueError, "not allow the truth, n: '1' is not of type 'integer'"),
         ({"n": float("nan")}, TypeError, "truth holds nan, which no JSON can"),
         ({"n": {1}}, TypeError, r"truth holds \{1\}"),
         ({1: "a"}, TypeError, "truth holds {1: 'a'}"),
@@ -397,7 +398,14 @@ def test_values_are_compared_where_they_stand(answer, truth, missing, wrong):
 )
 def test_a_truth_that_no_answer_can_meet_is_told(truth, error, says):
     with pytest.raises(error, match=says):
-        evaluation.json_answer("{}", {"type": "object"}, truth)
+        schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["m"]}
+        evaluation.json_answer("{}", schema, truth)
+
+
+def test_null_is_a_value():
+    for answer, right in (("null", True), ("0", False), ("none", False)):
+        read = evaluation.json_answer(answer, {"type": ["null", "integer"]}, None)
+        assert (read.right, read.complete) == (right, answer != "none")
 
 
 def test_one_and_true_are_two_values():

@@ -419,7 +419,7 @@ def benchmark(
         raise ValueError(f"{name} cannot be drawn from a seed: only pocket benchmarks can.")
     kind = _kind(name, like)
     name = os.fspath(name)
-    if Path(name).suffix == ".parquet" and Path(name).is_file():
+    if Path(name).is_file():
         rows = _parquet(Path(name))
         streaming = False  # it is read by rows anyway
     else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import NONE, box_tokens
-from vlm_helpers._words import listed
+from vlm_helpers._words import choice, listed
 from vlm_helpers.pages import _lexicon, _reading, fonts
 from vlm_helpers.pages._canvas import Box, Canvas, Color, Point
 from vlm_helpers.pages._kind import UNSEEN, Kind
@@ -251,6 +251,8 @@ def _tree_spots(fields: dict, way: str) -> Spots:
     for arrow in fields["arrows"]:
         below.setdefault(arrow["from"], []).append(arrow["to"])
     root = next(iter(fields["boxes"]))
+    if sorted(arrow["to"] for arrow in fields["arrows"]) != sorted(set(fields["boxes"]) - {root}):
+        return {}
     across, depth, ends = {}, {root: 0}, [0]
 
     def place(name: str) -> float:
@@ -263,7 +265,7 @@ def _tree_spots(fields: dict, way: str) -> Spots:
         return across[name]
 
     place(root)
-    wide, deep = max(1, ends[0] - 1), max(depth.values())
+    wide, deep = max(1, ends[0] - 1), max(1, *depth.values())
     spots = {name: (across[name] / wide, depth[name] / deep) for name in across}
     if way == "right":
         return {name: (y, x) for name, (x, y) in spots.items()}
@@ -353,6 +355,7 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
                     f"An arrow goes to or from a box {end!r}; the boxes are "
                     f"{listed(map(repr, fields['boxes']))}."
                 )
+    choice("A diagram's kind", fields["kind"], _MAKERS)
     unseen = split == UNSEEN
     look = Look(
         palette=draws.pick(UNSEEN_PALETTES if unseen else PALETTES),
@@ -380,6 +383,8 @@ def draw(fields: dict, draws: Draws, split: str) -> Canvas:
         plans = [_grid_spots(names, draws) for _ in range(12)]
     else:
         plans = [_chain_spots(names, "stairs" if unseen else way)]
+    if any(spots.keys() != ring.keys() for spots in plans):
+        raise ValueError(f"These arrows make no {kind}: give 'kind' and their ends as they were.")
     plans.append(ring)  # there, no arrow meets a third box
     for spots in plans:
         size = wanted

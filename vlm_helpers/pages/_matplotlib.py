@@ -137,8 +137,10 @@ def _figure(kind, fields, page, font, size, style, flat, turn, colors, dpi):
     else:
         axes.set_xticks(middles, labels)
     axes.tick_params(length=2.5, pad=2)
-    for tick in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        tick.set_fontproperties(letters)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_formatter().fix_minus = str  # the fonts have a hyphen, and no minus sign
+        for tick in axis.get_ticklabels():
+            tick.set_fontproperties(letters)
     below, beside = fields.get("x"), fields.get("y")
     if flat:
         below, beside = beside, below

@@ -15,7 +15,7 @@ from PIL.Image import Image
 from vlm_helpers import _questions
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import Question, conversation, to_messages
-from vlm_helpers._words import did_you_mean, number, several, whole_number
+from vlm_helpers._words import article, did_you_mean, number, several, whole_number
 from vlm_helpers.pages import (
     _charts,
     _diagram,
@@ -218,7 +218,9 @@ class Page:
             raise TypeError(f"A field is a text, as it is printed; {value!r} is none.")
         if value != value.strip() or not (value or _KINDS[self.kind].blanks):
             what = "has no spaces around it" if value.strip() else "is not empty"
-            raise ValueError(f"A field of a {self.kind} {what}: {value!r} can't be {name!r}.")
+            raise ValueError(
+                f"A field of {article(self.kind)} {what}: {value!r} can't be {name!r}."
+            )
         fields = copy.deepcopy(self.fields)
         paths = _paths(fields)
         if name not in paths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from vlm_helpers._draws import Draws
@@ -88,11 +89,17 @@ def ticks(least: float, most: float, wanted: int = 5) -> list[float]:
     return [round(i * step, 6) for i in range(first, last + 1)]
 
 
+def _number(text: str, form: str, such: str) -> float:
+    """What is asked about a chart reads its numbers as JSON has them."""
+    if not re.fullmatch(form, text, re.ASCII):
+        raise ValueError(f"A chart draws numbers only, such as {such}, not {text!r}.")
+    return float(text.rstrip("%"))
+
+
 def values_of(fields: dict) -> list[list[float]]:
-    try:
-        return [[float(text) for text in series["values"]] for series in fields["series"]]
-    except ValueError as error:
-        raise ValueError(f"A chart draws numbers only: {error}.") from None
+    form = r"-?(0|[1-9]\d{,14})(\.\d+)?"
+    return [[_number(text, form, "12 or 0.5") for text in series["values"]]
+            for series in fields["series"]]  # fmt: skip
 
 
 @dataclass
@@ -436,10 +443,7 @@ def pie(fields: dict, draws: Draws, split: str) -> Canvas:
 
 def slice_shares(fields: dict) -> list[float]:
     """The shares of a pie's slices, as fractions of their sum."""
-    try:
-        parts = [float(piece["value"].rstrip("%")) for piece in fields["slices"]]
-    except ValueError as error:
-        raise ValueError(f"A chart draws numbers only: {error}.") from None
+    parts = [_number(piece["value"], r"\d{1,15}%?", "12%") for piece in fields["slices"]]
     if min(parts) <= 0:
         raise ValueError(f"A slice has a share above 0, not {min(parts):g}.")
     return [part / sum(parts) for part in parts]

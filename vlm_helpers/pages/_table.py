@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from vlm_helpers._draws import Draws
 from vlm_helpers._questions import NONE
@@ -217,8 +218,7 @@ def look_up(page, draws):
     return text, rows[r][0], [page.get(f"rows.{r}.0")], [row[0] for row in rows]
 
 
-def _number(text: str) -> float:
-    return float("".join(ch for ch in text if ch.isdigit() or ch in ".-"))
+NUMBER = re.compile(r"(-?\d+(?:,\d{3})*(?:\.\d+)?)(?: kg| m|%)?", re.ASCII)
 
 
 def extreme(page, draws):
@@ -228,8 +228,9 @@ def extreme(page, draws):
         return None
     c = draws.pick(numeric)
     word, pick = draws.pick((("highest", max), ("lowest", min)))
-    values = [_number(row[c]) for row in rows]
-    if values.count(pick(values)) > 1:
+    numbers = [NUMBER.fullmatch(row[c]) for row in rows]
+    values = [float(found[1].replace(",", "")) for found in numbers if found]
+    if len(values) < len(rows) or values.count(pick(values)) > 1:  # or one that was changed
         return None
     wordings = ("Which {f} has the {w} {c}?", "Who or what has the {w} {c}?",
                 "Name the {f} with the {w} {c}.")  # fmt: skip
@@ -250,7 +251,9 @@ def count(page, draws):
 
 def exists(page, draws):
     names = [row[0] for row in page.fields["rows"]]
-    entry = next(make for first, make, *_ in TOPICS if first == page.fields["columns"][0])
+    entry = next((make for name, make, *_ in TOPICS if name == page.fields["columns"][0]), None)
+    if not entry:
+        return None
     name = draws.pick(names) if draws.chance(0.5) else entry(draws)
     wordings = ("Is {} in the table?", "Does the table list {}?", "Is there a row for {}?")
     objects = [page.get(f"rows.{names.index(name)}.0")] if name in names else []

@@ -13,7 +13,7 @@ from typing import Any
 from vlm_helpers._words import number
 from vlm_helpers.evaluation.rules._given import text, truths
 
-NUMBER = re.compile(r"[-\u2212]?(?:\d+|(?=[.,]\d))(?:['\s]\d{3}(?!\d)|[.,]\d+)*")
+NUMBER = re.compile(r"[-\u2212]?(?:\d+|(?=[.,]\d))(?:['\u2019\s]\d{3}(?!\d)|[.,]\d+)*")
 
 
 def chartqa_number(written: str) -> float | None:
@@ -35,7 +35,7 @@ def written_number(written: str) -> float | None:
     found = NUMBER.search(text("What is written", written))
     if not found:
         return None
-    digits = re.sub(r"['\s]", "", found.group()).replace("\u2212", "-")
+    digits = re.sub(r"['\u2019\s]", "", found.group()).replace("\u2212", "-")
     whole, mark, part = re.fullmatch(r"(.*?)(?:([.,])(\d*))?", digits).groups()
     if mark and len(part) == 3 and whole.strip("-0"):  # 1,500 and 1.500 are thousands
         whole, part = whole + part, ""

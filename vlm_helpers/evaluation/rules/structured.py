@@ -43,7 +43,7 @@ class JsonAnswer(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether everything is there, whatever it says."""
-        return self.value is not None and not self.missing
+        return (self.valid or self.value is not None) and not self.missing  # null is a value
 
     @property
     def right(self) -> bool:
@@ -62,14 +62,15 @@ def json_answer(answer: str, schema: Mapping[str, Any], truth: Any) -> JsonAnswe
     Raises:
         TypeError: for an answer that is no text, a schema that is no dict, or a truth that no JSON
             can hold.
-        ValueError: for what is no JSON Schema, or the text of JSON as the truth.
+        ValueError: for what is no JSON Schema, or a truth that it does not allow.
     """
     check, truth = _validator(schema), _as_json(truth)
-    if isinstance(truth, str) and next(iter(_errors(check, truth)), None):
-        raise ValueError(
-            f"The truth is a text, {truth!r:.60}, and the schema allows none: give the value, "
-            "json.loads(truth) where it is JSON."
-        )
+    for error in _errors(check, truth):
+        if error.validator != "required":  # it may say a part only
+            raise ValueError(
+                f"The schema does not allow the truth, {_written(tuple(error.absolute_path))}: "
+                f"{error.message:.99}. Mend one of them, or give json.loads(truth)."
+            )
     try:
         value = read_json(answer)
     except ValueError as error:
