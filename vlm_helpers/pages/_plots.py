@@ -90,14 +90,13 @@ def ticks(least: float, most: float, wanted: int = 5) -> list[float]:
 
 
 def _number(text: str, form: str, such: str) -> float:
-    """What is asked about a chart reads its numbers as JSON has them."""
     if not re.fullmatch(form, text, re.ASCII):
         raise ValueError(f"A chart draws numbers only, such as {such}, not {text!r}.")
     return float(text.rstrip("%"))
 
 
 def values_of(fields: dict) -> list[list[float]]:
-    form = r"-?(0|[1-9]\d{,14})(\.\d+)?"
+    form = r"-?(0|[1-9]\d{,14})(\.\d+)?"  # as JSON has them: questions ask for it
     return [[_number(text, form, "12 or 0.5") for text in series["values"]]
             for series in fields["series"]]  # fmt: skip
 

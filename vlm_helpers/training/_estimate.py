@@ -23,7 +23,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vlm_helpers import _memory as memory
 from vlm_helpers._words import first_line, number, whole_number
-from vlm_helpers.loading import get_folder
+from vlm_helpers.loading import VLM, get_folder
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ def estimate(
                                ("pictures", pictures, 0)):  # fmt: skip
         whole_number(name, value, least)
     memory.check_quantization(quantization)
+    model = model.model if isinstance(model, VLM) else model
     if isinstance(model, torch.nn.Module):
         if lora is not None:
             raise ValueError(

@@ -79,8 +79,7 @@ def json_answer(answer: str, schema: Mapping[str, Any], truth: Any) -> JsonAnswe
     for error in _errors(check, value):
         place = tuple(error.absolute_path)
         if error.validator == "required":
-            absent = (name for name in error.validator_value if name not in error.instance)
-            required += [(*place, name) for name in absent]
+            required += [(*place, n) for n in error.validator_value if n not in error.instance]
         else:
             faults.append(f"{_written(place)}: {error.message}.")
     found: dict[str, list[tuple]] = {"missing": required, "wrong": [], "more": []}
