@@ -17,7 +17,7 @@ from transformers.integrations import get_reporting_integration_callbacks
 import vlm_helpers as vh
 from recipes.sft_checkpoints import finish, finished, last_checkpoint
 from recipes.sft_rows import load_rows
-from vlm_helpers._words import did_you_mean
+from vlm_helpers._words import choice, did_you_mean, listed
 
 
 @dataclass
@@ -73,6 +73,14 @@ class Framed:
         return found
 
 
+def about(base: str, lora: bool, method: str) -> str:
+    """The head of a run's card, by which it is told from others: what it makes, and from what."""
+    return ModelCardData(
+        base_model=base, library_name="peft" if lora else "transformers",
+        pipeline_tag="image-text-to-text", tags=["trl", method],
+    ).to_yaml()  # fmt: skip
+
+
 def card(base: str, data: DataArguments, training: Any, lora: bool, method: str, of: str) -> str:
     """What the run makes, from what, and how to load it; without a path of this machine.
 
@@ -80,15 +88,11 @@ def card(base: str, data: DataArguments, training: Any, lora: bool, method: str,
     """
     name = (training.hub_model_id or Path(training.output_dir).resolve().name).split("/")[-1]
     rows = data.data if not Path(data.data).is_absolute() else Path(data.data).name
-    about = ModelCardData(
-        base_model=base, library_name="peft" if lora else "transformers",
-        pipeline_tag="image-text-to-text", tags=["trl", method],
-    )  # fmt: skip
     load = f"vh.load({base!r}, adapter={name!r})" if lora else f"vh.load({name!r})"
     length = f"{training.num_train_epochs:g} epochs"
     script = "sft" if method == "sft" else "preferences"
     return f"""---
-{about.to_yaml()}
+{about(base, lora, method)}
 ---
 
 # {name}
@@ -118,6 +122,10 @@ def chat_template(path: str) -> str:
 
 def check_options(data: DataArguments, training: Any) -> None:
     """What does not go together, before anything is loaded."""
+    if training.max_steps == 0:  # one step would be taken
+        raise ValueError("max_steps is 0: give a number of steps, or -1 for num_train_epochs.")
+    if not training.output_dir:
+        raise ValueError("output_dir is empty: name a folder.")
     if data.streaming and training.max_steps <= 0:
         raise ValueError("How many rows a stream has is not known: set max_steps too.")
     if training.eval_strategy != "no" and data.eval_data is None:
@@ -139,8 +147,20 @@ def check_options(data: DataArguments, training: Any) -> None:
         report()  # it says so where its package is missing
 
 
-def begun(data: DataArguments, training: Any) -> tuple[Path | None, bool]:
-    """The checkpoint to go on from, if any, and whether there is nothing left to do, as it says."""
+def begun(data: DataArguments, training: Any, head: str) -> tuple[Path | None, bool]:
+    """The checkpoint to go on from, if any, and whether there is nothing left to do, as it says.
+
+    `head`: of the run's card. Raises `FileExistsError` where the folder holds something else.
+    """
+    folder = Path(training.output_dir)
+    readme, weights = folder / "README.md", next(folder.glob("*.safetensors"), None)
+    said = readme.read_text("utf-8", "replace").splitlines() if readme.exists() else []
+    other = readme if readme.exists() else weights
+    if other and not {*head.splitlines()} <= {*said}:  # PEFT adds tags, and sorts them
+        raise FileExistsError(
+            f"{other} is not of this run, which would write over it: name another output_dir. (A "
+            "run goes on with the same model, method and use_peft.)"
+        )
     last = last_checkpoint(training) if data.resume else None
     if not last or not finished(last, training):
         return last, False
@@ -165,6 +185,11 @@ def both_rows(data: DataArguments) -> tuple[Any, Any]:
 
 def named(model: str) -> tuple[str, str]:
     """Where a model's files are, and what a card calls it."""
+    if not isinstance(model, str):
+        raise ValueError(
+            f"model_name_or_path is {model!r}: name a folder, a model of the Hub, or "
+            f"{listed(map(repr, vh.loading.SHIPPED), 'or')}."
+        )
     if model in vh.loading.SHIPPED:
         return os.path.relpath(vh.loading.pocket_folder(model)), model  # it goes into the adapter
     if Path(model).is_dir():
@@ -185,6 +210,7 @@ def load_processor(name: str, chosen: trl.ModelConfig, template: str | None) -> 
 
 
 def load_model(name: str, chosen: trl.ModelConfig, processor: Any) -> Any:
+    choice("dtype", chosen.dtype or "auto", ("auto", "bfloat16", "float16", "float32"))
     quantization = trl.get_quantization_config(chosen)
     model = transformers.AutoModelForImageTextToText.from_pretrained(
         name,

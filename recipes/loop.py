@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import os
+import shutil
 import time
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -21,9 +22,12 @@ import torch
 import torch.multiprocessing as mp
 from torch import nn
 from torch.utils.data import DataLoader
+from transformers import AutoTokenizer
 
+import vlm_helpers as vh
 from recipes.optimizers import make_optimizers, restore, set_rates
 from recipes.updates import Graphs, Update
+from vlm_helpers._words import first_line, within
 
 SECONDS_BETWEEN_SAVES, SECONDS_BETWEEN_CHECKS, REPORT_EVERY = 150, 600, 50
 
@@ -124,14 +128,25 @@ def add_arguments(parser: argparse.ArgumentParser, out: str, stages) -> None:
     parser.add_argument("--until", choices=names, help="stop after this stage")
 
 
-def checked(parser: argparse.ArgumentParser) -> Options:
+def checked(parser: argparse.ArgumentParser, kind: str) -> Options:
+    """`kind`: of the models that are trained, as in their config.json."""
     args = Options(**vars(parser.parse_args()))
     if state_file(args.out).exists() and (args.init or args.stage):
         parser.error(
             f"{state_file(args.out)} exists and goes on by itself: leave out --init and --stage."
         )
-    if args.init and not (args.init / "config.json").exists():
-        parser.error(f"--init {args.init} is no model: name a folder with config.json and weights.")
+    if args.workers < 1 or args.loaders < 0:  # without a worker nothing is learnt
+        parser.error("--workers must be 1 or more, and --loaders 0 or more.")
+    if args.init:  # before anything is written
+        try:
+            vlm = vh.load(args.init, device="cpu")
+        except (OSError, ValueError) as error:
+            parser.error(f"--init {args.init} is no model: {within(first_line(error))}")
+        if vlm.model.config.model_type != kind:
+            parser.error(f"--init {args.init} is a {vlm.model.config.model_type}, not a {kind}.")
+        kept, vocabulary = args.out / "processor", vlm.processor.tokenizer.get_vocab()
+        if kept.exists() and AutoTokenizer.from_pretrained(kept).get_vocab() != vocabulary:
+            parser.error(f"{kept} has other tokens than --init: name another --out.")
     return args
 
 
@@ -141,13 +156,15 @@ def state_file(out: Path) -> Path:
 
 def train(run: Run, args: Options) -> None:
     """All stages, from the saved state where there is one, else from `args.stage` or the first."""
-    state = None
+    state, names = None, run.names()
     if state_file(args.out).exists():
-        state = torch.load(state_file(args.out), map_location="cpu", weights_only=True)
-        run.trainee.load_state_dict(state["trainee"])
+        state = _read(state_file(args.out), run)
         print(f"going on from {state['stage']}, step {state['step']}", flush=True)
-    first = run.names().index(state["stage"] if state else args.stage or run.names()[0])
-    for stage in run.stages[first:]:
+    first = names.index(state["stage"] if state else args.stage or names[0])
+    last = names.index(args.until or names[-1])
+    if last < first:
+        raise SystemExit(f"Nothing to do: {names[first]} comes after --until {args.until}.")
+    for stage in run.stages[first : last + 1]:
         resumed = state is not None and state["stage"] == stage.name
         step = state["step"] if resumed else 0
         if not resumed:
@@ -155,8 +172,22 @@ def train(run: Run, args: Options) -> None:
         if step < stage.steps:
             _stage(run, args, stage, step, state["optimizers"] if resumed else None)
         run.end(stage, args.out)
-        if stage.name == args.until:
-            break
+
+
+def _read(file: Path, run: Run) -> dict:
+    """A run's state, and its weights in the trainee. Raises `SystemExit` where it is no such."""
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        if state["stage"] not in run.names():
+            raise ValueError(f"there is no stage {state['stage']!r}")
+        run.trainee.load_state_dict(state["trainee"])
+    except Exception as error:  # whatever is in the file is unpickled
+        why = first_line(error) if isinstance(error, RuntimeError | ValueError) else ""
+        raise SystemExit(
+            f"{file} is damaged, or of another run ({why.rstrip('.') or type(error).__name__}): "
+            "put the previous.pt beside it in its place, if there is one, or name another --out."
+        ) from error
+    return state
 
 
 def _stage(run, args, stage, step, optimizer_state) -> None:
@@ -259,6 +290,6 @@ def save_state(out: Path, trainee, optimizers, stage, step: int) -> None:
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
     }
     torch.save(state, out / "state.tmp")
-    if state_file(out).exists():
-        os.replace(state_file(out), out / "previous.pt")
+    if state_file(out).exists():  # it stays there: a kill may come between these lines
+        shutil.copyfile(state_file(out), out / "previous.pt")
     os.replace(out / "state.tmp", state_file(out))

@@ -88,15 +88,15 @@ def functions(names: list[str]) -> list[Callable]:
     sys.path.insert(0, os.getcwd())
     found = []
     for name in names:
-        module, _, function = name.rpartition(".")
         try:
+            module, _, function = name.rpartition(".")
             found.append(getattr(importlib.import_module(module), function))
             if not callable(found[-1]):
                 raise TypeError(f"it is a {type(found[-1]).__name__}, no function")
-        except Exception as error:  # what is imported may fail in any way
+        except (Exception, SystemExit) as error:  # what is imported may fail in any way
             raise ValueError(
-                f"There is no reward {name!r} ({error}): give package.module.function, of a module "
-                "that can be imported from here."
+                f"There is no reward {name!r} ({type(error).__name__}: {error}): give "
+                "package.module.function, of a module that can be imported from here."
             ) from error
     return found
 
@@ -117,12 +117,13 @@ def main(arguments: list[str] | None = None) -> None:
     frame.check_options(data, training)
     if method == "grpo" and data.streaming:
         raise ValueError("GRPO draws its prompts again and again: set streaming to false.")
-    last, ended = frame.begun(data, training)
+    name, base = frame.named(chosen.model_name_or_path)
+    head = frame.about(base, chosen.use_peft, method)
+    last, ended = frame.begun(data, training, head)
     if ended:
         return
     rewards = functions(data.reward_funcs) if method == "grpo" else None
     rows, eval_rows = frame.both_rows(data)
-    name, base = frame.named(chosen.model_name_or_path)
     template = getattr(training, "chat_template_path", None)
     processor = frame.load_processor(name, chosen, template)
     limit, training.max_length = getattr(training, "max_length", None), None  # TRL would cut

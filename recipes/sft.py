@@ -36,12 +36,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = trl.TrlParser((DataArguments, trl.SFTConfig, trl.ModelConfig))
     data, training, chosen = parser.parse_args_and_config(arguments)
     frame.check_options(data, training)
-    last, ended = frame.begun(data, training)
+    name, base = frame.named(chosen.model_name_or_path)
+    head = frame.about(base, chosen.use_peft, "sft")
+    last, ended = frame.begun(data, training, head)
     if ended:
         return
     # Before the model: a wrong path is quickly told.
     rows, eval_rows = frame.both_rows(data)
-    name, base = frame.named(chosen.model_name_or_path)
     processor = frame.load_processor(name, chosen, training.chat_template_path)
     training.chat_template_path = None
     collator = vh.collators.AnswerCollator(

@@ -37,6 +37,10 @@ def load_rows(data: str, streaming: bool, split: str = "train", subset: str | No
     Raises `FileNotFoundError` where nothing fits, `ConnectionError` where the Hub cannot be
     reached, and `ValueError` for files of another kind, and where there is no row.
     """
+    if not isinstance(data, str) or not data:  # YAML has lists and numbers, too
+        raise ValueError(
+            f"data={data!r} is no name: give one, or a pattern. Supported are {KINDS}."
+        )
     files = sorted(glob.glob(data, recursive=True))
     kinds = {Path(file).suffix or "none" for file in files}
     if any(Path(file).is_dir() for file in files):

@@ -60,6 +60,11 @@ def test_a_stopped_experiment_goes_on(tmp_path):
     with journal.open("a") as file:
         file.write('{"setting": {"ra')  # as a kill leaves it
     assert not (tmp_path / "data").exists()
+    kept = journal.read_text()
+    journal.write_text(kept.replace("\n", "\n[1]\n", 1))
+    with pytest.raises(ValueError, match="toy.jsonl, line 2, is no outcome"):
+        run(toy(), "toy", tmp_path)
+    journal.write_text(kept)
     second = toy()
     run(second, "toy", tmp_path, say=lambda line: None)
     assert second.calls == [(0.2, 1), (0.2, 2)]

@@ -1,14 +1,18 @@
 """The recipe of pocket-llava-next: what is trained is what the stock model is asked later."""
 
 import json
+import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+import vlm_helpers as vh
 from recipes import cards, loop, optimizers, updates
 from recipes.pocket_llava_next import (
     align,
@@ -468,7 +472,50 @@ def test_what_is_no_model_cannot_be_gone_on_with(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["train", "--out", str(tmp_path), "--init", "nowhere"])
     with pytest.raises(SystemExit):
         train.main()
-    assert "--init nowhere is no model: name a folder" in capsys.readouterr().err
+    assert "--init nowhere is no model: there is no folder" in capsys.readouterr().err
+    given = ["--out", str(tmp_path), "--device", "cpu", "--init"]
+    kept = tmp_path / "other" / "processor"
+    shutil.copytree(vh.loading.pocket_folder("pocket-llava"), kept)
+    shipped = str(vh.loading.pocket_folder("pocket-llava-next"))
+    for more, says in (
+        ([str(vh.loading.pocket_folder("pocket-llava"))], "is a llava, not a llava_next"),
+        ([shipped, "--out", str(kept.parent)], "has other tokens than --init"),
+        ([shipped, "--workers", "0"], "--workers must be 1 or more"),
+    ):
+        monkeypatch.setattr("sys.argv", ["train", *given, *more])
+        with pytest.raises(SystemExit):
+            train.main()
+        assert says in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]  # nothing was written
+
+
+def test_a_state_is_whole_at_any_time_and_another_runs_is_told(tmp_path, monkeypatch):
+    run = SimpleNamespace(stages=SMALL, names=lambda: ["see", "ask"], trainee=torch.nn.Linear(1, 1))
+    loop.save_state(tmp_path, run.trainee, [], SMALL[0], 1)
+    replaced = os.replace
+
+    def killed(source, target):
+        if Path(target).name == "state.pt":
+            raise KeyboardInterrupt
+        replaced(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        loop.save_state(tmp_path, run.trainee, [], SMALL[0], 2)
+    monkeypatch.setattr(os, "replace", replaced)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["step"] == 1
+    for other, says in (
+        ({**state, "stage": "nix"}, "there is no stage 'nix'"),
+        ({**state, "trainee": {}}, "of another run .Error"),
+        ([], "TypeError"),
+    ):
+        torch.save(other, tmp_path / "state.pt")
+        with pytest.raises(SystemExit, match=says):
+            loop.train(run, loop.Options(tmp_path))
+    torch.save({**state, "stage": "ask"}, tmp_path / "state.pt")
+    with pytest.raises(SystemExit, match="ask comes after --until see"):
+        loop.train(run, loop.Options(tmp_path, until="see"))
 
 
 def test_a_stage_draws_the_kinds_of_page_that_it_names(monkeypatch):

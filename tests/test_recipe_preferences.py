@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -202,13 +203,15 @@ def test_a_swapped_pair_is_told_before_the_training(rows, tmp_path):
         ("grpo", ("--streaming", "true"), "set streaming to false"),
         ("grpo", ("--reward_funcs", "recipes.rewards.nothing"), "no reward 'recipes.rewards.noth"),
         ("grpo", ("--reward_funcs", "exact"), "give package.module.function"),
-        ("grpo", ("--reward_funcs", "recipes.rewards.json"), "json' .it is a module, no function"),
+        ("grpo", ("--reward_funcs", "recipes.rewards.json"), "json' .TypeError: it is a module"),
         ("dpo", ("--output_dir", DATA), "output_dir=.* cannot be a folder, for .* is a file"),
         ("dpo", ("--output_dir", DATA / "x"), "output_dir=.* cannot be a folder, for .* is a file"),
         ("dpo", ("--model_name_or_path", "pocket-lava"), "no folder .*did you mean 'pocket-llava"),
         ("dpo", ("--model_name_or_path", "./nowhere"), "no folder model_name_or_path='./nowhere'"),
         ("dpo", ("--probe", -1), "probe must be a whole number from 0 up, not -1"),
         ("dpo", ("--beta", -0.1), "beta must be a number above 0, not -0.1"),
+        ("dpo", ("--max_steps", 0), "max_steps is 0: give a number of steps, or -1"),
+        ("dpo", ("--output_dir", ""), "output_dir is empty: name a folder"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_model_is_loaded(
@@ -217,6 +220,31 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(
     monkeypatch.setattr("transformers.AutoModelForImageTextToText.from_pretrained", None)
     with pytest.raises((FileNotFoundError, NotADirectoryError, ValueError), match=says):
         here(method, rows, tmp_path, *more)
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(alone, rows, tmp_path):
+    """No run goes on from another's checkpoint, nor over a model that it did not make."""
+    shutil.copytree(vh.loading.pocket_folder(), tmp_path / "model")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("My notes.")
+    for method, folder, more in (
+        ("grpo", alone, ()),  # a run of DPO
+        ("dpo", alone, ("--use_peft", "false")),
+        ("dpo", tmp_path / "model", ()),
+        ("dpo", tmp_path / "mine", ()),
+    ):
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        with pytest.raises(FileExistsError, match="not of this run, .* name another output_dir"):
+            here(method, rows, folder, *more)
+        assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_a_reward_that_cannot_be_imported_is_named(tmp_path, monkeypatch):
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, says in (("leaves.f", "'leaves.f' .SystemExit: 3"), (5, "no reward 5 .Attribute")):
+        with pytest.raises(ValueError, match=says):
+            preferences.functions([name])
 
 
 def test_a_reward_may_be_named_without_a_list():

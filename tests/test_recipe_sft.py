@@ -431,6 +431,26 @@ def test_what_gives_no_rows(tmp_path, name, says):
             load_rows(str(tmp_path / name), streaming)
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("data: null", "data=None is no name"),
+        ("data: [a.parquet]", "data=.'a.parquet'. is no name"),
+        ("model_name_or_path: null", "model_name_or_path is None: name a folder"),
+        ("dtype: float8", "dtype must be 'auto', .* not 'float8'"),
+    ],
+)
+def test_what_yaml_can_say_and_no_option_can(tmp_path, line, says):
+    config = (ROOT / "recipes" / "sft.yaml").read_text(encoding="utf-8")
+    name = line.split(":")[0]
+    lines = [line if old.startswith(f"{name}:") else old for old in config.splitlines()]
+    (tmp_path / "odd.yaml").write_text("\n".join(lines), encoding="utf-8")
+    odd = ["--config", str(tmp_path / "odd.yaml"), "--output_dir", str(tmp_path / "out")]
+    with contextlib.chdir(ROOT), pytest.raises(ValueError, match=says):
+        main([*odd, "--preflight", "false", "--disable_tqdm", "true"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_file_and_no_hub(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="No file fits"):

@@ -171,6 +171,18 @@ def test_a_file_without_answers_and_one_that_is_not_there_are_told(tmp_path):
         Run.load(file)
 
 
+def test_a_run_that_never_got_an_answer_stands_in_nobodys_way(tmp_path):
+    """Its settings may be what was wrong: with others the same file is begun again."""
+    with pytest.raises(ValueError, match="too few"):
+        quiz(fails, items(), out=tmp_path / "run.jsonl", max_new_tokens=0)
+    run = quiz(letters, items(), out=tmp_path / "run.jsonl")
+    assert Run.load(tmp_path / "run.jsonl").rows == run.rows
+
+
+def fails(pictures, questions, **generate):
+    raise ValueError("too few")
+
+
 def test_of_answers_that_two_runs_have_written_to_one_file_each_counts_once(tmp_path):
     file = tmp_path / "run.jsonl"
     run = quiz(letters, items(), out=file)

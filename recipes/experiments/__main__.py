@@ -46,7 +46,17 @@ def outcomes(journal: Path) -> list[dict]:
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):
         journal.write_bytes(whole)
-    return [json.loads(line) for line in whole.splitlines()]
+    found = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            found.append(json.loads(line))
+            found[-1]["setting"], found[-1]["rows"]
+        except (ValueError, TypeError, KeyError):
+            raise ValueError(
+                f"{journal}, line {number}, is no outcome of an experiment: take it out, and its "
+                "setting is run again."
+            ) from None
+    return found
 
 
 def run(module: ModuleType, name: str, root: Path = ROOT, say=print) -> None:

@@ -191,7 +191,7 @@ class PocketRun(loop.Run):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     loop.add_arguments(parser, "runs/pocket-llava", STAGES)
-    args = loop.checked(parser)
+    args = loop.checked(parser, "llava")
     processor = find_processor(args.out, args.init)
     loop.train(PocketRun(processor, args.init, args.device), args)
 

@@ -239,7 +239,7 @@ def make_run(out: Path, init: Path | None = None, capture: bool = False) -> Next
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     loop.add_arguments(parser, "runs/pocket-llava-next", STAGES)
-    args = loop.checked(parser)
+    args = loop.checked(parser, "llava_next")
     args.out.mkdir(parents=True, exist_ok=True)
     loop.train(make_run(args.out, args.init, args.graphs), args)
 

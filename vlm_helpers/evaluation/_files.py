@@ -228,11 +228,9 @@ class File:
             self._read(self.own)  # what is no run, or another one, stays as it is
         with opened(self.own) as file:
 
-            def write(entry: dict[str, Any]) -> None:
-                append(file, entry)
+            def write(entry: dict[str, Any]) -> None:  # the head comes with the first of them
+                append(file, *(() if file.seek(0, os.SEEK_END) else (self.head,)), entry)
 
-            if not file.tell():
-                write(self.head)
             yield write
 
     def finish(self, rows: list[dict[str, Any]]) -> None:

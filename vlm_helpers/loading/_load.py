@@ -242,6 +242,8 @@ def _processor(found: Checkpoint, code: dict[str, Any], lora: adapters.Adapter |
             f"`pip install 'vlm-helpers[gpu]'` brings it: {first_line(error)}"
         ) from error
     except Exception as error:  # files of any content are parsed here
+        for file in found.folder.glob("tokenizer.json"):
+            checkpoints.read_json(file, found.again)
         raise OSError(
             f"The processor of {found.name} could not be loaded: {first_line(error)}"
         ) from error
