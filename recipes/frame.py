@@ -153,9 +153,12 @@ def begun(data: DataArguments, training: Any, head: str) -> tuple[Path | None, b
     `head`: of the run's card. Raises `FileExistsError` where the folder holds something else.
     """
     folder = Path(training.output_dir)
-    readme, weights = folder / "README.md", next(folder.glob("*.safetensors"), None)
-    said = readme.read_text("utf-8", "replace").splitlines() if readme.exists() else []
-    other = readme if readme.exists() else weights
+    readme, said = folder / "README.md", []
+    if readme.exists():
+        other, said = readme, readme.read_text("utf-8", "replace").splitlines()
+    else:  # a run whose result is lost may have its checkpoints still
+        begun_here = any(folder.glob("checkpoint-*"))
+        other = None if begun_here else next(folder.glob("*.safetensors"), None)
     if other and not {*head.splitlines()} <= {*said}:  # PEFT adds tags, and sorts them
         raise FileExistsError(
             f"{other} is not of this run, which would write over it: name another output_dir. (A "

@@ -20,6 +20,7 @@ import argparse
 import json
 import random
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -314,7 +315,10 @@ def differences(folder: Path) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
-    if not parser.parse_args(arguments).check:
+    args = parser.parse_args(arguments)
+    if not shutil.which("chromium"):  # before anything is written
+        raise SystemExit("There is no chromium on the path: install it, as in Debian's package.")
+    if not args.check:
         FOLDER.mkdir(exist_ok=True)
         write(FOLDER)
         return

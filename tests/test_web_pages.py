@@ -96,3 +96,10 @@ def test_the_card_says_what_is_there_and_the_folder_is_small():
     assert all(font in card for font in web_pages.FONTS) and "Chromium 1" in card
     assert "python -m recipes.web_pages" in card
     assert sum(path.stat().st_size for path in web_pages.FOLDER.iterdir()) < 300_000
+
+
+def test_without_a_browser_nothing_is_written(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr(web_pages, "write", None)
+    with pytest.raises(SystemExit, match="no chromium on the path"):
+        web_pages.main([])
