@@ -94,7 +94,7 @@ help:
 	@echo "make benchmark   measure import, answers, memory and notebooks"
 	@echo "make load        measure what learners cost a server that they all work on"
 	@echo "make lmms-eval   ask the pocket benchmarks by lmms-eval, in an environment of its own"
-	@echo "make colab       run notebooks 00 to 06 on Colab's versions, in a replica of it"
+	@echo "make colab       run the notebooks on Colab's versions, in a replica of it"
 	@echo "make links       write the repository's address into badges and links (REPO=... changes it)"
 	@echo "make pins        resolve constraints.txt anew (needs uv)"
 	@echo "make clean       remove .venv and caches"
@@ -235,12 +235,13 @@ $(LMMS_READY):
 COLAB_PY := .venv-colab/bin/python
 COLAB_PIP := $(COLAB_PY) -m pip --disable-pip-version-check --no-input
 COLAB_TORCH := torch==2.11.0
+COLAB_VISION := torchvision==0.26.0
 
 colab: $(READY)
 	@echo "Building a replica of Colab's image in .venv-colab: some minutes, the first time only."
 	@$(COLAB_PY) -c '' 2>/dev/null || $(or $(PYTHON),python3.13) -m venv --clear .venv-colab
-	@$(COLAB_PIP) install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") $(COLAB_TORCH)
-	@$(COLAB_PIP) install --quiet $(COLAB_TORCH) -r tools/colab.txt
+	@$(COLAB_PIP) install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") $(COLAB_TORCH) $(COLAB_VISION)
+	@$(COLAB_PIP) install --quiet $(COLAB_TORCH) $(COLAB_VISION) -r tools/colab.txt
 	@$(PY) -m tools.colab $(COLAB_PY) $(NOTEBOOKS)
 
 # Any Python will do: no environment is set up for it.

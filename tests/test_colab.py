@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
 from tools import colab as replica
 from vlm_helpers import colab
@@ -64,6 +67,30 @@ def test_what_is_too_old_comes_anew(session):
     assert session.calls[0][1] == ["pillow>=11"]
 
 
+def test_torchao_that_peft_refuses_comes_anew_for_training_alone(session):
+    session.disk |= {"torchao": "0.10.0", "trl": "1.16.0"}
+    colab.complete()
+    assert session.calls == []
+    colab.complete("training")
+    assert session.calls[0][1] == ["torchao>=0.16"]
+    session.disk["torchao"] = "0.16.0"
+    colab.complete("training")
+    assert len(session.calls) == 1
+
+
+@pytest.mark.parametrize("installed", ["0.10.0", "0.15.9", "0.16.0"])
+def test_peft_refuses_what_is_replaced_and_takes_what_stays(monkeypatch, installed):
+    from peft import import_utils
+
+    (range_,) = map(Requirement, colab.REFUSED_IF_OLD["training"])
+    monkeypatch.setattr(import_utils.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(import_utils.importlib_metadata, "version", lambda name: installed)
+    look = import_utils.is_torchao_available.__wrapped__  # it remembers its first answer
+    stays = range_.specifier.contains(installed)
+    with nullcontext() if stays else pytest.raises(ImportError, match="incompatible .* torchao"):
+        assert look()
+
+
 @pytest.mark.parametrize("name, version", [("numpy", "3.0.1"), ("torch", "2.10.0+cpu")])
 def test_unfitting_numpy_and_torch_are_named_and_left(session, name, version):
     session.disk[name] = version
@@ -106,15 +133,15 @@ def test_the_environment_of_these_tests_is_complete(monkeypatch):
 @pytest.mark.parametrize("name, extras", [("00_welcome", ""), ("08_fine_tuning", '"training"')])
 def test_replica_runs_the_set_up_cell_of_a_course_with_an_address(name, extras):
     before, *cells, versions = replica.as_on_colab(ROOT / "notebooks" / f"{name}.ipynb").cells
-    assert before.source == "import google.colab, numpy"
+    assert before.source == "import google.colab, numpy, PIL, psutil, requests"
     set_up = next(cell.source for cell in cells if cell.cell_type == "code")
     assert f'%pip install -q --no-deps "vlm-helpers @ git+{ROOT.as_uri()}"\n' in set_up
     assert f"    colab.complete({extras})\n" in set_up
     exec(versions.source, {})
 
 
-def test_replica_takes_an_earlier_package_out_before_a_notebook_installs_it(monkeypatch):
-    """pip would leave it: what ran would be the course as it was when the replica was made."""
+def test_replica_takes_back_what_a_notebook_before_installed(monkeypatch):
+    """pip would leave it: what ran would be an older course, and beside TRL already."""
     done = []
 
     def execute(**_):
@@ -122,11 +149,25 @@ def test_replica_takes_an_earlier_package_out_before_a_notebook_installs_it(monk
         raise EOFError
 
     monkeypatch.setattr(
-        replica.subprocess, "run", lambda command, check: done.append(" ".join(command[1:]))
+        replica.subprocess, "run", lambda command, check: done.append(" ".join(command[4:]))
     )
     monkeypatch.setattr(
         replica, "NotebookClient", lambda *_, **__: SimpleNamespace(execute=execute)
     )
     with pytest.raises(EOFError):
         replica.run(ROOT / "notebooks" / "00_welcome.ipynb", "python")
-    assert done == ["-m pip uninstall --quiet --yes vlm-helpers", "run"]
+    image = f"install --quiet --no-deps -r {ROOT / 'tools' / 'colab.txt'}"
+    assert done == ["uninstall --quiet --yes vlm-helpers trl", image, "run"]
+
+
+def test_what_training_adds_on_colab_is_taken_back():
+    """Of what TRL brings, all but itself is in the replica's list, and so comes back by that."""
+    listed = [line.partition("==") for line in (ROOT / "tools" / "colab.txt").open()]
+    names = {name for name, _, _ in listed}
+    needed = {
+        Requirement(line).name.replace("_", "-")
+        for name in ("trl", "datasets")
+        for line in metadata.requires(name)
+        if "extra ==" not in line
+    }
+    assert "trl" not in names and needed <= names

@@ -1,12 +1,13 @@
 """Run notebooks as Colab would: on its versions, in an empty folder, by their own set-up cells.
 
-    python -m tools.colab PYTHON [notebooks]    by default 00 to 06
+    python -m tools.colab PYTHON [notebooks]    by default all
 
 PYTHON is the interpreter of an environment with torch and what `tools/colab.txt` lists: `make
 colab` makes one. Each notebook is given the set-up cell that it has once the course has an address,
 with this checkout in the address's place, and a first cell that does what Colab has done before: it
-imports `google.colab`, an empty stand-in here, and numpy. So pip really installs the package, as it
-is committed, under a session that runs, and `vlm_helpers.colab` really adds what is missing.
+imports `google.colab`, an empty stand-in here, and what the real one imports. So pip really
+installs the package, as it is committed, under a session that runs, and `vlm_helpers.colab` really
+adds what is missing. What one notebook installed is taken back before the next.
 docs/machines.md says what such a replica lacks.
 """
 
@@ -26,9 +27,10 @@ from nbclient.exceptions import CellExecutionError
 from tools import links
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = ("00", "01", "02", "03", "04", "05", "06")
-BEFORE = "import google.colab, numpy"
-WATCHED = "numpy", "torch", "transformers", "datasets", "peft", "ipywidgets", "vlm-helpers"
+IMAGE = ROOT / "tools" / "colab.txt"
+ADDED = "vlm-helpers", "trl"  # by the set-up cells; Colab has neither
+BEFORE = "import google.colab, numpy, PIL, psutil, requests"
+WATCHED = "numpy", "torch", "transformers", "datasets", "pyarrow", "peft", "vlm-helpers"
 VERSIONS = "from importlib.metadata import version\nprint({name: version(name) for name in %r})"
 
 
@@ -51,10 +53,14 @@ def stand_in(python: str) -> None:
     (folder / "__init__.py").touch()
 
 
-def forget(python: str) -> None:
-    """Take the package out: pip leaves one of the same version as it is, whatever its commit."""
-    command = [python, "-m", "pip", "uninstall", "--quiet", "--yes", "vlm-helpers"]
-    subprocess.run(command, check=True)
+def renew(python: str) -> None:
+    """Make the environment what Colab starts with, whatever a notebook before has installed.
+
+    The course goes first: pip leaves a package of the same version as it is, whatever its commit.
+    """
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "uninstall", "--quiet", "--yes", *ADDED], check=True)
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "-r", str(IMAGE)], check=True)
 
 
 def as_on_colab(path: Path) -> nbformat.NotebookNode:
@@ -69,7 +75,7 @@ def as_on_colab(path: Path) -> nbformat.NotebookNode:
 
 def run(path: Path, python: str) -> str:
     """Run one notebook; returns the versions that it ended with. Raises CellExecutionError."""
-    forget(python)
+    renew(python)
     kernels = Kernels()
     kernels.python = python
     manager = AsyncKernelManager(kernel_name="colab", kernel_spec_manager=kernels)
@@ -90,7 +96,9 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0].startswith("-"):
         raise SystemExit(__doc__)
     python, *names = arguments
-    paths = [path for n in names or NOTEBOOKS for path in (ROOT / "notebooks").glob(f"{n}*.ipynb")]
+    paths = [
+        path for n in names or [""] for path in sorted((ROOT / "notebooks").glob(f"{n}*.ipynb"))
+    ]
     stand_in(python)
     failed = 0
     for path in paths:

@@ -18,12 +18,15 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 KEPT = ("numpy", "torch")  # much of what Colab has is built for this very numpy, this very torch
+# Nobody here needs it; but peft, which puts on adapters, refuses an older one wherever it finds it.
+REFUSED_IF_OLD = {"training": ("torchao>=0.16",)}
 _MODULES = {"huggingface-hub": "huggingface_hub", "ipython": "IPython", "pillow": "PIL"}
 
 
 def complete(*extras: str) -> None:
     """Install what the package and its `extras`, such as "training", need and is not here.
 
+    With "training" a torchao that is here and older than peft takes is replaced, too: Colab's is.
     Raises ImportError, and says what to do, where numpy or torch is one that the course cannot
     use, or where something was replaced after the session had loaded it: no cell below would be
     sure to work. Raises RuntimeError where pip fails.
@@ -51,10 +54,13 @@ def complete(*extras: str) -> None:
 
 
 def _ranges(extras: tuple[str, ...]) -> list[Requirement]:
-    """What the package says that it needs, on this machine and with these extras."""
+    """What the package says that it needs, on this machine and with these extras, and what would
+    be refused here."""
     ranges = [Requirement(line) for line in metadata.requires("vlm-helpers") or []]
     wanted = [{"extra": extra} for extra in ("", *extras)]
-    return [r for r in ranges if not r.marker or any(map(r.marker.evaluate, wanted))]
+    needed = [r for r in ranges if not r.marker or any(map(r.marker.evaluate, wanted))]
+    refused = [Requirement(line) for extra in extras for line in REFUSED_IF_OLD.get(extra, ())]
+    return [*needed, *(r for r in refused if _installed(r.name))]
 
 
 def _installed(name: str) -> str | None:

@@ -105,7 +105,7 @@ def estimate(
     `tokens`: of a row, image tokens included. `batch_size`: rows in a step on one device.
     `pictures`: in each row.
     `checkpointing`: keep of each layer only what goes into it, and compute the rest once more, as
-    TRL does unless it is told not to (`activation_checkpointing=False` in `SFTConfig`).
+    TRL does unless it is told not to (`gradient_checkpointing=False` in `SFTConfig`).
 
     The activations are those tensors that autograd saves (`saved_tensors_hooks`), the operations
     those of matrix products (`FlopCounterMode`). The sum is an upper bound: gradients come while
