@@ -15,6 +15,7 @@ from recipes.places import is_right
 
 AT_ONCE = 32  # pictures
 GREY = (128, 128, 128)  # what a blind model sees
+TILE = 96  # pixels: the side of a tile of pocket-llava-next
 
 
 @functools.cache

@@ -54,7 +54,6 @@ REQUESTS = {
 TOKENS = {"list": 300}  # at most; else 80: the longest truths have 266 and 61
 TEXT = {"type": "string"}
 ITEM = {"name": TEXT, "price": TEXT}
-TILE = 96
 
 
 def settings() -> list[dict]:
@@ -183,7 +182,7 @@ def run(asked: str, first_seed: int) -> list[dict]:
         rows.append({
             "seed": page.seed, **judged(answer, truth),
             "items": len(page.fields["items"]) if asked == "list" else None,
-            "tiles": page.size[0] * page.size[1] // TILE**2, "lines": len(page.lines),
+            "tiles": page.size[0] * page.size[1] // _asking.TILE**2, "lines": len(page.lines),
             "print": min(element.size for element in page.elements if element.name in named),
             **{f"{name}_{what}": one[what] for name, one in floors.items()
                for what in ("valid", "right", "leaves")},

@@ -20,7 +20,6 @@ SKILLS = ("total", "price", "field")
 SIZES = {(192, 192), (192, 288), (288, 192)}  # with a tile more on either side, still nine at most
 EACH = 20  # answers a seam in a set
 SETS = (95_000, 96_000, 98_000)  # first seeds
-TILE = 96
 
 
 def settings() -> list[dict]:
@@ -30,8 +29,8 @@ def settings() -> list[dict]:
 def moved(page, box, axis: int, place: float) -> Image.Image:
     """The page on a canvas a tile longer along `axis`, the box's middle at `place` of a tile."""
     middle = (box[axis] + box[axis + 2]) / 2 * page.size[axis]
-    by = round(TILE * place - middle) % TILE
-    size = [side + TILE * (i == axis) for i, side in enumerate(page.size)]
+    by = round(_asking.TILE * place - middle) % _asking.TILE
+    size = [side + _asking.TILE * (i == axis) for i, side in enumerate(page.size)]
     canvas = Image.new("RGB", size, page.image.getpixel((1, 1)))
     canvas.paste(page.image, (by, 0) if axis == 0 else (0, by))
     return canvas
